@@ -1,0 +1,161 @@
+"""The mirror of instances, and every change that was observed of them.
+
+The one rule: an older or absent answer never overwrites a newer one, and a terminal state never goes back.
+"""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.utils import timezone
+
+from dashboard.models.account import Account
+from dashboard.models.looks import Look, unknown_look
+from dashboard.models.workflow import Workflow
+
+EXPIRES_SOON = timedelta(days=7)
+
+
+class InstanceState(models.TextChoices):
+    """Docusign's states, normalised; the raw word is kept beside it."""
+
+    CREATED = "created", "Created"
+    IN_PROGRESS = "in_progress", "In progress"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELED = "canceled", "Canceled"
+    EXPIRED = "expired", "Expired"
+    PAUSED = "paused", "Paused"
+    UNKNOWN = "unknown", "Unknown"
+
+
+RUNNING_STATES = (InstanceState.CREATED, InstanceState.IN_PROGRESS, InstanceState.PAUSED)
+TERMINAL_STATES = (InstanceState.COMPLETED, InstanceState.FAILED, InstanceState.CANCELED, InstanceState.EXPIRED)
+INSTANCE_LOOKS = {
+    InstanceState.CREATED: Look("Created", "running", "progress"),
+    InstanceState.IN_PROGRESS: Look("In progress", "running", "progress"),
+    InstanceState.COMPLETED: Look("Completed", "good", "done"),
+    InstanceState.FAILED: Look("Failed", "danger", "failed", loud=True),
+    InstanceState.CANCELED: Look("Canceled", "neutral", "canceled"),
+    InstanceState.EXPIRED: Look("Expired", "warning", "expiring", loud=True),
+    InstanceState.PAUSED: Look("Paused", "warning", "pause"),
+}
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    """Phrases for instances."""
+
+    def running(self) -> Self:
+        return self.filter(status__in=RUNNING_STATES)
+
+    def expiring_before(self, at: datetime) -> Self:
+        return self.running().filter(expires_at__lt=at)
+
+
+class Instance(models.Model):
+    """An instance as Docusign last answered, list columns as columns, the rest as JSON."""
+
+    id = models.UUIDField("Docusign instance id", primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="instances")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="instances")
+    name = models.TextField(blank=True, help_text="As people see it: without our marker.")
+    full_name = models.TextField(blank=True, help_text="Byte for byte as Docusign holds it.")
+    marker = models.CharField(max_length=32, blank=True, db_index=True)
+    status = models.CharField(max_length=16, choices=InstanceState, default=InstanceState.UNKNOWN)
+    raw_status = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True)
+    started_by = models.CharField(max_length=64, blank=True)
+    started_by_name = models.TextField(blank=True)
+    started_by_role = models.TextField(blank=True)
+    last_modified_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    canceled_at = models.DateTimeField(null=True)
+    canceled_by = models.TextField(blank=True)
+    expires_at = models.DateTimeField(null=True)
+    total_steps = models.IntegerField(null=True)
+    last_completed_step = models.IntegerField(null=True)
+    last_completed_step_name = models.TextField(blank=True)
+    trigger_inputs = models.JSONField(default=dict)
+    tags = models.JSONField(default=list)
+    metadata = models.JSONField(default=dict)
+    extra = models.JSONField(default=dict, help_text="Members that this console does not know, as they came.")
+    sealed_url = models.TextField(blank=True, help_text="The participant link, which is a credential.")
+    url_owner = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
+    sort_at = models.DateTimeField(
+        help_text="When it last changed, or else when this console first saw it: never empty."
+    )
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    synced_at = models.DateTimeField(null=True, help_text="When Docusign last answered with this instance.")
+    read_at = models.DateTimeField(null=True, help_text="When it was last read by itself, with all of its members.")
+    missing_since = models.DateTimeField(
+        null=True, help_text="Absent from complete lists since; never deleted for that."
+    )
+
+    objects = InstanceQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "-sort_at", "-id"]),
+            models.Index(fields=["account", "status", "-sort_at", "-id"]),
+            models.Index(fields=["workflow", "-sort_at", "-id"]),
+            models.Index(fields=["workflow", "status", "-sort_at", "-id"]),
+            models.Index(fields=["account", "started_by", "-sort_at", "-id"]),
+            models.Index(fields=["account", "status", "expires_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or str(self.pk)
+
+    @property
+    def look(self) -> Look:
+        return INSTANCE_LOOKS.get(InstanceState(self.status)) or unknown_look(self.raw_status)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL_STATES
+
+    @property
+    def is_expiring(self) -> bool:
+        """Running, and its time runs out within a week."""
+        return not self.is_terminal and self.expires_at is not None and self.expires_at - timezone.now() <= EXPIRES_SOON
+
+
+class InstanceChange(models.Model):
+    """A change that this console observed between two looks; what lies between them stays unknown."""
+
+    class Source(models.TextChoices):
+        LIST = "list", "Seen in a list"
+        READ = "read", "Read by itself"
+        TRIGGER = "trigger", "Answer of the trigger"
+        RECONCILED = "reconciled", "Found while checking an unknown outcome"
+
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="changes")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    observed_at = models.DateTimeField()
+    happened_at = models.DateTimeField(null=True, help_text="Docusign's own time of the change, where it gives one.")
+    source = models.CharField(max_length=16, choices=Source)
+    status_before = models.TextField(blank=True)
+    status_after = models.TextField(blank=True)
+    step_before = models.IntegerField(null=True)
+    step_after = models.IntegerField(null=True)
+    step_name = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["instance", "-observed_at"]), models.Index(fields=["account", "-observed_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.instance}: {self.status_before} to {self.status_after}"
+
+
+class InstanceDenial(models.Model):
+    """Docusign answered 403 or 404 to this person for this instance, so it is hidden from them at once."""
+
+    user = models.ForeignKey("dashboard.User", on_delete=models.CASCADE, related_name="+")
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="denials")
+    denied_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "instance"], name="one_denial_per_instance")]
+
+    def __str__(self) -> str:
+        return f"{self.user} may not see {self.instance_id}"

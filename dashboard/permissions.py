@@ -1,0 +1,86 @@
+"""Who may do what: roles, the table of actions, and the guard of views.
+
+The one rule: a view that needs a right says so by `requires`; a refusal names the right and who can give it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from dashboard.models import Membership, Role
+from dashboard.services.errors import NotAllowed
+
+View = Callable[..., HttpResponse]
+_RANK = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A deed, the least role for it, and how it reads in a sentence ("You may not …")."""
+
+    role: Role
+    deed: str
+
+
+ACTIONS: dict[str, Action] = {
+    "overview.view": Action(Role.VIEWER, "see the overview"),
+    "workflow.view": Action(Role.VIEWER, "see workflows"),
+    "workflow.trigger": Action(Role.OPERATOR, "trigger workflows"),
+    "workflow.pause": Action(Role.OPERATOR, "pause workflows"),
+    "workflow.resume": Action(Role.OPERATOR, "resume workflows"),
+    "instance.view": Action(Role.VIEWER, "see instances"),
+    "instance.cancel": Action(Role.OPERATOR, "cancel instances"),
+    "instance.reveal": Action(Role.OPERATOR, "reveal participant links"),
+    "operation.view": Action(Role.VIEWER, "see what was sent"),
+    "operation.settle": Action(Role.OPERATOR, "settle unknown outcomes"),
+    "audit.view": Action(Role.VIEWER, "see the audit"),
+    "team.view": Action(Role.VIEWER, "see the team"),
+    "team.change": Action(Role.ADMIN, "change roles"),
+    "connection.view": Action(Role.VIEWER, "see connections"),
+    "connection.disconnect": Action(Role.VIEWER, "disconnect your own grant"),
+    "account.switch": Action(Role.VIEWER, "switch accounts"),
+}
+
+
+def can(membership: Membership | None, action: str) -> bool:
+    """Whether the role of this person in this account reaches the action."""
+    return membership is not None and _RANK[Role(membership.role)] >= _RANK[ACTIONS[action].role]
+
+
+def reason(membership: Membership | None, action: str) -> str:
+    """Why not, in a sentence for the person; empty when the action is allowed."""
+    if can(membership, action):
+        return ""
+    needed = ACTIONS[action]
+    if membership is None:
+        return f"To {needed.deed} you need an account of this console."
+    mine = Role(membership.role).label.lower()
+    return f"Your role here is {mine}; to {needed.deed} you need the role {needed.role.label.lower()}. An admin can give it on the team page."
+
+
+def requires(action: str) -> Callable[[View], View]:
+    """Guard a view: signed in, in an account, with the role. The middleware turns the refusal into an answer."""
+    if action not in ACTIONS:
+        raise KeyError(action)
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            membership = request.membership  # type: ignore[attr-defined]  # set by PersonMiddleware
+            if not can(membership, action):
+                raise NotAllowed(reason(membership, action), action=action)
+            return view(request, *args, **kwargs)
+
+        guarded.action = action  # type: ignore[attr-defined]  # read by the permission matrix test
+        return guarded
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Mark a view that needs no sign-in."""
+    view.is_public = True  # type: ignore[attr-defined]  # read by PersonMiddleware
+    return view

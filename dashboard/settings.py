@@ -1,0 +1,182 @@
+"""Django settings, read from the environment only. `docs/configuration.md` explains every variable.
+
+The one rule: a bad value stops the start with one clear line (`dashboard/checks.py`); nothing here guesses.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+
+from dashboard.startup import read_setting
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- What kind of console this is -----------------------------------------------------------------------------------
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
+DEBUG = read_setting(env.bool, "DJANGO_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
+
+DOCUSIGN_ENVIRONMENT = env.str("DOCUSIGN_ENVIRONMENT", default="demo")
+DOCUSIGN_CLIENT_ID = env.str("DOCUSIGN_CLIENT_ID", default="")
+DOCUSIGN_CLIENT_SECRET = env.str("DOCUSIGN_CLIENT_SECRET", default="")
+DOCUSIGN_REDIRECT_URI = env.str("DOCUSIGN_REDIRECT_URI", default="")
+DOCUSIGN_SCOPES = env.str("DOCUSIGN_SCOPES", default="signature aow_manage").split()
+DOCUSIGN_SIMULATOR_URL = env.str("DOCUSIGN_SIMULATOR_URL", default="http://127.0.0.1:9000")
+DOCUSIGN_API_URL = env.str("DOCUSIGN_API_URL", default="")
+CONSOLE_ACCOUNTS = [account.strip().lower() for account in env.list("CONSOLE_ACCOUNTS", default=[])]
+CONNECT_HMAC_KEYS = env.list("CONNECT_HMAC_KEYS", default=[])
+IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
+SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=5 if IS_SIMULATED else 900)
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+
+# --- Stores ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": read_setting(env.db_url, "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Writers queue instead of failing (IMMEDIATE), readers never wait (WAL), and an intent survives a power cut (FULL).
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+QUEUE_URL = env.str("QUEUE_URL", default=f"sqlite:///{BASE_DIR / 'queue.sqlite3'}")
+TASKS = {"default": {"BACKEND": "dashboard.queue.HueyBackend", "QUEUES": [], "OPTIONS": {"url": QUEUE_URL}}}
+
+# --- The application ------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_tasks",
+    "heroicons",
+    "csp",
+    "dashboard",
+]
+MIDDLEWARE = [
+    "dashboard.middleware.RequestFactsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.middleware.ToastMiddleware",
+    "dashboard.middleware.DomainErrorMiddleware",
+    "dashboard.middleware.PersonMiddleware",
+]
+ROOT_URLCONF = "dashboard.urls"
+WSGI_APPLICATION = "dashboard.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",
+                    ],
+                )
+            ],
+            "builtins": [
+                "dashboard.templatetags.console",
+                "django.templatetags.static",
+                "heroicons.templatetags.heroicons",
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "dashboard.context_processors.console",
+            ],
+        },
+    }
+]
+AUTH_USER_MODEL = "dashboard.User"
+AUTHENTICATION_BACKENDS = ["dashboard.authentication.DocusignBackend"]
+LOGIN_URL = "signin"
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Security -------------------------------------------------------------------------------------------------------
+# Plain http is only for a console on loopback beside the simulator; everything else is TLS with bound cookies.
+IS_TLS = not (IS_SIMULATED and urlsplit(DOCUSIGN_REDIRECT_URI).scheme == "http")
+SECURE_SSL_REDIRECT = False  # the proxy in front redirects; health checks reach the process in plain http
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if IS_TLS else None
+SECURE_HSTS_SECONDS = 31_536_000 if IS_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_TLS
+SECURE_HSTS_PRELOAD = False
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_NAME = "__Host-session" if IS_TLS else "session"
+SESSION_COOKIE_SECURE = IS_TLS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = "__Host-csrf" if IS_TLS else "csrf"
+CSRF_COOKIE_SECURE = IS_TLS
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "dashboard.views.problems.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+
+CSP_AUTHORIZATION_SERVERS = {
+    "demo": "https://account-d.docusign.com",
+    "production": "https://account.docusign.com",
+    "simulator": "{0.scheme}://{0.netloc}".format(urlsplit(DOCUSIGN_SIMULATOR_URL)),
+}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        # Sign-in is a POST that is redirected to the authorization server.
+        "form-action": [SELF, CSP_AUTHORIZATION_SERVERS.get(DOCUSIGN_ENVIRONMENT, SELF)],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+# --- Logs -----------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "dashboard.logs.formatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["console"],
+        "level": LOG_LEVEL if LOG_LEVEL in {"DEBUG", "INFO", "WARNING", "ERROR"} else "INFO",
+    },
+}
