@@ -31,12 +31,9 @@ class BadKey(ValueError):
 
 def decode_key(text: str) -> bytes:
     """The 32 bytes of one key; raises BadKey."""
+    plain = text.strip().replace("-", "+").replace("_", "/")
     try:
-        key = base64.b64decode(
-            text.strip() + "=" * (-len(text.strip()) % 4),
-            altchars=b"-_" if set(text) & set("-_") else None,
-            validate=True,
-        )
+        key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (ValueError, binascii.Error) as error:
         raise BadKey("a key is not base64") from error
     if len(key) != KEY_BYTES:

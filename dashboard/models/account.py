@@ -41,6 +41,9 @@ class ApiBudget(models.Model):
     seen_at = models.DateTimeField(null=True)
     blocked_until = models.DateTimeField(null=True)
 
+    def __str__(self) -> str:
+        return f"Budget of {self.account}"
+
 
 class Role(models.TextChoices):
     """What a person may do in this console; separate from their rights at Docusign."""

@@ -12,6 +12,9 @@ class AuditHead(models.Model):
     seq = models.PositiveBigIntegerField(default=0)
     hash = models.CharField(max_length=64, blank=True)
 
+    def __str__(self) -> str:
+        return f"Head at {self.seq}"
+
 
 class AuditEntry(models.Model):
     """Who did what to what, when, with what result. Names are frozen as text; no secrets, inputs or links."""

@@ -55,7 +55,7 @@ class Operation(models.Model):
     actor = models.ForeignKey("dashboard.User", on_delete=models.PROTECT, related_name="operations")
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="operations")
     instance = models.ForeignKey(Instance, on_delete=models.PROTECT, null=True, related_name="operations")
-    marker = models.CharField(max_length=32, unique=True, null=True)
+    marker = models.CharField(max_length=32, unique=True, null=True)  # noqa: DJ001  # unique, and only triggers have one
     instance_name = models.TextField(blank=True, help_text="With the marker, exactly as sent.")
     sealed_payload = models.TextField(blank=True, help_text="The inputs, sealed: they may hold personal data.")
     payload_digest = models.CharField(max_length=64, blank=True)

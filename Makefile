@@ -1,0 +1,30 @@
+# The short verbs. Each is one line calling a real tool; everything they need is installed into .venv first.
+PYTHON ?= python3
+PORT ?= 8000
+SIMULATOR_PORT ?= 9000
+DEMO_ARGS ?=
+BENCH ?=
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: demo test lint bench browser-tools
+
+.venv/run: requirements.txt
+	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && touch $@
+
+.venv/dev: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt && touch $@ .venv/run
+
+demo: .venv/run
+	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
+
+test: .venv/dev browser-tools lint
+	.venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+lint: .venv/dev
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --check --lint templates --quiet
+
+bench: .venv/dev browser-tools
+	.venv/bin/python -m tests.benchmarks $(BENCH)
+
+browser-tools:
+	sh .ci/browser-tools

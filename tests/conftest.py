@@ -1,0 +1,94 @@
+"""What every test may use: a Docusign in process, and four persons of one account."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import responses
+from django.test import Client
+from maestro_api.simulator.inprocess import install
+
+from dashboard import facts
+from dashboard.models import Account, Membership, Rights, Role
+from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator, SimulatorServer
+from tests.factories import AccountFactory, person, sealed_tokens
+
+SIMULATOR_URL = "http://127.0.0.1:9000"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_facts() -> Iterator[None]:
+    facts.set_facts(None)
+    yield
+    facts.set_facts(None)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """A Docusign in process at the configured address; every other host fails the test."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        sim = Simulator(seed=1, workflows=12, instances=40, latency_ms=0, base_url=SIMULATOR_URL)
+        install(mock, sim)
+        yield sim
+
+
+@pytest.fixture
+def simulator_server() -> Iterator[SimulatorServer]:
+    """A Docusign on a real port."""
+    server = SimulatorServer(Simulator(seed=1, workflows=12, instances=40, latency_ms=0), port=0)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return AccountFactory(id=MAIN_ACCOUNT_ID)
+
+
+@pytest.fixture
+def connect(account: Account, simulator: Simulator) -> Callable[..., Membership]:
+    """Connect one of the simulator's people to the account, with tokens that the simulator accepts."""
+
+    def connected(name: str, *, role: Role = Role.OPERATOR, rights: Rights = Rights.UNPROVEN) -> Membership:
+        token = simulator.token(name)
+        membership = person(account, role, rights=rights, sub=token["user_id"], name=name)
+        sealed_tokens(membership.user.connection, access=token["access_token"], refresh=token["refresh_token"])
+        return membership
+
+    return connected
+
+
+@pytest.fixture
+def viewer(account: Account) -> Membership:
+    return person(account, Role.VIEWER, name="Vera Viewer")
+
+
+@pytest.fixture
+def operator(account: Account) -> Membership:
+    return person(account, Role.OPERATOR, name="Oskar Operator")
+
+
+@pytest.fixture
+def admin(account: Account) -> Membership:
+    return person(account, Role.ADMIN, name="Alma Admin")
+
+
+@pytest.fixture
+def outsider(db: None) -> Membership:
+    """An admin of another account that this console serves too."""
+    return person(AccountFactory(name="Other Company"), Role.ADMIN, name="Otto Outsider")
+
+
+@pytest.fixture
+def signed_in() -> Callable[..., Client]:
+    """A browser session of a person, made without the sign-in pages."""
+
+    def client_of(membership: Membership, *, htmx: bool = False, enforce_csrf_checks: bool = False) -> Client:
+        client = Client(headers={"HX-Request": "true"} if htmx else None, enforce_csrf_checks=enforce_csrf_checks)
+        client.force_login(membership.user, backend="dashboard.authentication.DocusignBackend")
+        session = client.session
+        session["account"] = str(membership.account_id)
+        session.save()
+        return client
+
+    return client_of
