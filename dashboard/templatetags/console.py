@@ -53,6 +53,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.contrib.messages.storage.base import Message
 from django.forms import BoundField
 from django.http import QueryDict
 from django.utils import timezone
@@ -67,6 +68,7 @@ register = template.Library()
 
 PAGING_KEYS = ("after", "before", "page")
 COUNT_CAP = 10_000
+LEVEL_TONES = {"success": "good", "error": "danger", "warning": "warning"}
 ODD_NAMES = {
     "U+0009": "tab",
     "U+000A": "line feed",
@@ -253,6 +255,24 @@ def progress(
 @register.simple_tag
 def dialog_link(url: str) -> SafeString:
     return format_html('href="{0}" hx-get="{0}" hx-target="#dialog" hx-swap="innerHTML"', url)
+
+
+@register.inclusion_tag("components/_toast.html")
+def toast(message: Message) -> dict[str, str]:
+    """A message of Django; its `extra_tags` may be the local path of the thing it speaks of."""
+    path = message.extra_tags or ""
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return {"level": message.level_tag, "text": wording.visible(message.message), "url": path if is_local else ""}
+
+
+@register.filter
+def level_tone(level: str) -> str:
+    return LEVEL_TONES.get(level, "neutral")
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    return text.split()
 
 
 @register.simple_tag

@@ -1,0 +1,113 @@
+// Regions that keep themselves fresh. They ask our own server, never Docusign, and only while somebody can see them.
+// A region has an id; its answer is the region again (same id), or 204 when nothing moved.
+"use strict";
+{
+  const SLOWEST = 300;
+  const states = new WeakMap();
+  const isStopped = () => document.cookie.split("; ").includes("live=off");
+
+  // What a person is in the middle of must survive: then the region waits for its next turn.
+  function isInUse(region) {
+    if (region.querySelector(":popover-open, [data-busy]")) return true;
+    const active = document.activeElement;
+    return region.contains(active) && active.matches("input:not([type=checkbox], [type=radio]), select, textarea");
+  }
+
+  function keep(region) {
+    const ticks = [...region.querySelectorAll("input[type=checkbox]:checked")].map((box) => [box.name, box.value].join("\n"));
+    const open = [...region.querySelectorAll("details[open][id]")].map((part) => part.id);
+    const active = region.contains(document.activeElement) ? document.activeElement : null;
+    return { ticks, open, focus: active && { id: active.id, href: active.getAttribute("href"), name: active.name, value: active.value } };
+  }
+
+  function restore(region, { ticks, open, focus }) {
+    const wanted = new Set(ticks);
+    for (const box of region.querySelectorAll("input[type=checkbox]")) {
+      if (!box.name || box.checked || !wanted.has([box.name, box.value].join("\n"))) continue;
+      box.checked = true;
+      box.dispatchEvent(new Event("change", { bubbles: true }));
+    }
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    if (!focus || region.contains(document.activeElement)) return;
+    const same = [...region.querySelectorAll("a, button, input, [tabindex]")].find((each) => (
+      focus.id ? each.id === focus.id
+        : focus.href ? each.getAttribute("href") === focus.href
+          : each.name && each.name === focus.name && each.value === focus.value
+    ));
+    same?.focus({ preventScroll: true });
+  }
+
+  async function load(region, url, headers) {
+    const kept = keep(region);
+    try {
+      await htmx.ajax("GET", url, { source: region, target: region, swap: "outerHTML", headers });
+    } catch { /* counted in htmx:afterRequest, which also comes when nothing answered */ }
+    const fresh = region.isConnected ? null : document.getElementById(region.id);
+    if (fresh) restore(fresh, kept);
+  }
+
+  // Polling
+  const seconds = (region) => Math.max(5, Number(region.dataset.pollSeconds) || 20);
+  function turn() {
+    if (document.hidden || isStopped()) return;
+    for (const region of document.querySelectorAll("[data-poll]:not([data-poll-final])")) {
+      const state = states.get(region);
+      if (!state) states.set(region, { due: Date.now() + seconds(region) * 1000, failures: 0, sent: false });
+      else if (Date.now() >= state.due && !state.sent && !isInUse(region)) {
+        state.sent = true;
+        load(region, region.dataset.poll, { "X-Poll": "1" });
+      }
+    }
+  }
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const region = detail.requestConfig?.elt;
+    const state = region && states.get(region);
+    if (!state) return;
+    state.sent = false;
+    state.failures = detail.successful ? 0 : state.failures + 1;
+    state.due = Date.now() + Math.min(SLOWEST, seconds(region) * 2 ** state.failures) * 1000;
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    for (const region of document.querySelectorAll("[data-poll]")) {
+      const state = states.get(region);
+      if (state) state.due = 0;
+    }
+    age();
+    turn();
+  });
+
+  // Named events: every outermost region that names one reloads its own address.
+  const heard = new Set();
+  function listen() {
+    const names = [...document.querySelectorAll("[data-reload-on]")].flatMap((each) => each.dataset.reloadOn.split(/\s+/));
+    for (const name of names) {
+      if (!name || heard.has(name)) continue;
+      heard.add(name);
+      document.addEventListener(name, () => {
+        const own = `[data-reload-on~="${CSS.escape(name)}"]`;
+        for (const region of document.querySelectorAll(own)) {
+          if (region.parentElement.closest(own)) continue;
+          load(region, region.dataset.url ?? region.dataset.poll ?? location.pathname + location.search, {});
+        }
+      });
+    }
+  }
+  document.addEventListener("htmx:load", listen);
+  listen();
+
+  // Freshness: a page that stays open says how old it has become.
+  function age() {
+    for (const line of document.querySelectorAll(".fresh[data-as-of]")) {
+      const old = (Date.now() - Date.parse(line.dataset.asOf)) / 1000;
+      const share = old / Number(line.dataset.interval);
+      const level = share > 3 ? "stale" : share > 1.5 ? "late" : "ok";
+      line.dataset.age = level;
+      const minutes = Math.floor(old / 60);
+      const words = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+      line.querySelector("[data-old]").textContent = level === "ok" ? "" : `, ${words} old`;
+    }
+  }
+  setInterval(turn, 1000);
+  setInterval(age, 30000);
+}
