@@ -1,0 +1,42 @@
+"""The benchmarks: `make bench`, or `make bench BENCH=name` for one of them.
+
+The one rule: one line a figure, `name value unit`, and the same with its bar in `bench.json`.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.benchmarks import calls, client, memory, pages, start, weight
+from tests.benchmarks.figures import Figure
+
+BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
+    "client": client.figures,
+    "calls": calls.figures,
+    "pages": pages.figures,
+    "weight": weight.figures,
+    "start": start.figures,
+    "memory": memory.figures,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all; the exit code says whether every bar holds."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"There is no benchmark {unknown[0]}; there are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    found = []
+    for name in names or list(BENCHES):
+        for figure in BENCHES[name]():
+            found.append(figure)
+            print(figure.line(), flush=True)
+            if figure.holds is False:
+                print(f"  does not hold: {figure.bar}", file=sys.stderr, flush=True)
+    Path("bench.json").write_text(json.dumps([figure.record() for figure in found], indent=1) + "\n")
+    return 1 if any(figure.holds is False for figure in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""How many calls to Docusign a page costs (none), and how many a trigger costs (two)."""
+
+import re
+from collections.abc import Iterator
+
+import requests
+
+from tests.benchmarks.figures import Figure
+from tests.processes import RunningConsole, csrf_token, wait_until
+
+ROUNDS = 100
+# The schedule is put out of the way, so that every call in the ledger is one that a page caused.
+QUIET = {"SYNC_INTERVAL_SECONDS": "86400"}
+
+
+def figures() -> Iterator[Figure]:
+    with RunningConsole(env=QUIET) as console:
+        session = console.sign_in()
+        first = session.get(f"{console.url}/workflows/", timeout=30)
+        first.raise_for_status()
+        wait_until(
+            "the mirror is full",
+            lambda: console.query("SELECT 1 FROM dashboard_membership WHERE synced_at IS NOT NULL"),
+        )
+        workflow, form = triggerable(console, session)
+        instance = console.query("SELECT id FROM dashboard_instance LIMIT 1")[0][0]
+        settle(console)
+        for name, path in {
+            "overview": "/",
+            "workflows": "/workflows/",
+            "workflow": f"/workflows/{workflow}/",
+            "trigger_form": f"/workflows/{workflow}/trigger/",
+            "instances": "/instances/",
+            "instance": f"/instances/{instance}/",
+            "audit": "/audit/",
+        }.items():
+            yield Figure(f"calls_of_100_visits_{name}", calls_of(console, session, path), "calls", "== 0")
+        yield Figure("calls_of_one_trigger", calls_of_trigger(console, session, workflow, form), "calls", "== 2")
+
+
+def settle(console: RunningConsole) -> None:
+    """Wait until the worker has nothing left to do at Docusign."""
+    seen = [-1]
+
+    def is_quiet() -> bool:
+        count = len(console.ledger())
+        quiet, seen[0] = count == seen[0], count
+        return quiet
+
+    wait_until("the worker is quiet", is_quiet, seconds=60, every=2)
+    console.control("DELETE", "/ledger")
+
+
+def calls_of(console: RunningConsole, session: requests.Session, path: str) -> int:
+    console.control("DELETE", "/ledger")
+    for number in range(ROUNDS):
+        headers = {"HX-Request": "true"} if number % 2 else {}
+        answer = session.get(console.url + path, headers=headers, timeout=30)
+        assert answer.status_code in (200, 204), (path, answer.status_code)
+    return len(console.ledger())
+
+
+def triggerable(console: RunningConsole, session: requests.Session) -> tuple[str, str]:
+    """A workflow whose generated form is there, and the form's page."""
+    for (found,) in console.query("SELECT id FROM dashboard_workflow WHERE raw_status = 'active' AND asked_state = ''"):
+        workflow = f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"
+        url = f"{console.url}/workflows/{workflow}/trigger/"
+
+        def form(url: str = url) -> str:
+            page = session.get(url, timeout=30).text
+            return page if 'name="instance_name"' in page else ""
+
+        session.get(url, timeout=30)
+        page = wait_until("the form is there", form, seconds=30)
+        if all(kind == "string" for kind in re.findall(r'data-kind="(\w+)"', page)):
+            return workflow, page
+    raise AssertionError("no workflow asks for text only")
+
+
+def calls_of_trigger(console: RunningConsole, session: requests.Session, workflow: str, page: str) -> int:
+    """Fill the form as a person would, send it, and count what reached Docusign for it."""
+    form = re.search(r'<form[^>]*id="trigger-form".*?</form>', page, re.S)
+    assert form, "the page holds the form"
+    data = dict(re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', form.group(0)))
+    for name in re.findall(r'<(?:input|textarea)[^>]*name="(input-\d+|instance_name)"', form.group(0)):
+        data[name] = "Benchmark"
+    data["csrfmiddlewaretoken"] = csrf_token(page)
+    console.control("DELETE", "/ledger")
+    url = f"{console.url}/workflows/{workflow}/trigger/"
+    answer = session.post(url, data=data, headers={"Referer": url}, allow_redirects=False, timeout=30)
+    assert answer.status_code == 302, f"the trigger was refused: {answer.status_code}"
+    entries = [entry for entry in console.ledger() if "/v1/" in entry["path"]]
+    posts = [number for number, entry in enumerate(entries) if entry["method"] == "POST"]
+    assert len(posts) == 1, entries
+    return posts[0] + 1

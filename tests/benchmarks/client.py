@@ -1,0 +1,36 @@
+"""What the client costs on top of bare requests and json, in the same run on the same server."""
+
+import json
+import statistics
+from collections.abc import Iterator
+
+import requests
+
+from maestro_api import MaestroClient, simulator_environment
+from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator
+from tests.benchmarks.figures import Figure, milliseconds
+from tests.benchmarks.served import served_by_process
+
+CALLS = 400
+ROWS = 5_000
+ROUNDS = 15
+
+
+def figures() -> Iterator[Figure]:
+    with served_by_process() as (url, token):
+        environment = simulator_environment(url)
+        client = MaestroClient(environment, MAIN_ACCOUNT_ID, token)
+        bare = requests.Session()
+        bare.trust_env = False
+        address = f"{url}/v1/accounts/{MAIN_ACCOUNT_ID}/workflows"
+        headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
+
+        def by_hand() -> object:
+            return json.loads(bare.get(address, headers=headers, timeout=(3.05, 10), allow_redirects=False).content)
+
+        milliseconds(by_hand, 20), milliseconds(client.list_workflows, 20)
+        # In turns, so that a slow moment of the machine meets both.
+        pairs = [(milliseconds(client.list_workflows, 1)[0], milliseconds(by_hand, 1)[0]) for _ in range(CALLS)]
+        ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+        yield Figure("client_call_p50_to_bare_requests", ours / theirs, "ratio", "<= 1.3")
+    yield Figure("decode_5000_instances_to_json_loads", decoding_ratio(), "ratio", "<= 1.0")
