@@ -1,0 +1,150 @@
+"""Every address against every role. A new address without a row here fails the first test."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from dashboard.models import Membership, Operation, OperationKind, OperationState, Role
+from dashboard.permissions import ACTIONS
+from maestro_api.simulator import Simulator
+from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
+
+# name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
+PUBLIC = {"signin", "signin-start", "oauth-callback", "livez", "readyz"}
+SIGNED_IN = {"signout", "theme", "preferences"}
+GUARDED: dict[str, tuple[str, str]] = {
+    "overview": ("overview.view", ""),
+    "account-switch": ("account.switch", ""),
+    "connections": ("connection.view", ""),
+    "connection-disconnect": ("connection.disconnect", ""),
+    "team": ("team.view", ""),
+    "team-role": ("team.change", "membership"),
+    "workflows": ("workflow.view", ""),
+    "workflows-refresh": ("workflow.view", ""),
+    "workflow": ("workflow.view", "workflow"),
+    "workflow-refresh": ("workflow.view", "workflow"),
+    "workflow-pause": ("workflow.pause", "workflow"),
+    "workflow-resume": ("workflow.resume", "workflow"),
+    "workflow-trigger": ("workflow.trigger", "workflow"),
+    "workflow-trigger-preview": ("workflow.trigger", "workflow"),
+    "workflow-trigger-refresh": ("workflow.trigger", "workflow"),
+    "instances": ("instance.view", ""),
+    "instance": ("instance.view", "instance"),
+    "instance-refresh": ("instance.view", "instance"),
+    "instance-cancel": ("instance.cancel", "instance"),
+    "instance-reveal": ("instance.reveal", "instance"),
+    "operation": ("operation.view", "operation"),
+    "operation-settle": ("operation.settle", "operation"),
+    "audit": ("audit.view", ""),
+}
+ANSWERS = {200, 204, 302, 400, 404, 405, 409, 422, 502}
+ORDER = [Role.VIEWER, Role.OPERATOR, Role.ADMIN]
+
+
+def names() -> set[str]:
+    return {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern, "name", None)}
+
+
+@pytest.fixture
+def address(operator: Membership, admin: Membership, viewer: Membership) -> Callable[[str], str]:
+    """The path of a named address, with an object that everybody of the account may see."""
+    workflow = WorkflowFactory(account=operator.account)
+    ContractFactory(workflow=workflow)
+    instance = InstanceFactory(workflow=workflow)
+    operation = Operation.objects.create(
+        key=uuid.uuid4().hex,
+        kind=OperationKind.CANCEL,
+        state=OperationState.UNKNOWN,
+        account=operator.account,
+        actor=operator.user,
+        workflow=workflow,
+        instance=instance,
+    )
+    for membership in (operator, admin, viewer):
+        lists(membership, workflow)
+    objects = {"workflow": workflow.pk, "instance": instance.pk, "operation": operation.pk, "membership": operator.pk}
+
+    def path(name: str) -> str:
+        kind = GUARDED.get(name, ("", ""))[1]
+        return reverse(name, args=[objects[kind]] if kind else [])
+
+    return path
+
+
+def test_every_address_has_a_row() -> None:
+    assert names() == PUBLIC | SIGNED_IN | set(GUARDED)
+
+
+@pytest.mark.parametrize("name", sorted(SIGNED_IN | set(GUARDED)))
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_signed_out_people_are_sent_to_the_sign_in(name: str, method: str, address: Callable[[str], str]) -> None:
+    """S-11: nothing is shown without a session."""
+    answer = getattr(Client(), method)(address(name))
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(reverse("signin"))
+
+
+@pytest.mark.parametrize("name", sorted(SIGNED_IN | set(GUARDED)))
+def test_a_signed_out_htmx_request_leaves_the_page(name: str, address: Callable[[str], str]) -> None:
+    """S-6: never a login page inside a table."""
+    answer = Client(headers={"HX-Request": "true"}).get(address(name))
+    assert answer.headers["HX-Redirect"].startswith(reverse("signin"))
+    assert answer.content == b""
+
+
+@pytest.mark.parametrize("name", sorted(GUARDED))
+@pytest.mark.parametrize("role", ORDER)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_role_reaches_exactly_what_the_table_gives_it(
+    name: str,
+    role: Role,
+    method: str,
+    address: Callable[[str], str],
+    signed_in: Callable[..., Client],
+    request: pytest.FixtureRequest,
+    simulator: Simulator,
+) -> None:
+    """S-11: rights are checked on every address and method."""
+    action = GUARDED[name][0]
+    membership = request.getfixturevalue(role.value)
+    answer = getattr(signed_in(membership), method)(address(name))
+    if ORDER.index(role) < ORDER.index(ACTIONS[action].role):
+        assert answer.status_code == 403
+        assert "role" in answer.content.decode()
+    else:
+        assert answer.status_code in ANSWERS
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in GUARDED.items() if row[1]))
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_foreign_id_answers_like_a_random_one(
+    name: str, method: str, address: Callable[[str], str], outsider: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """S-11: a foreign id is a 404, and its body is the body of a random id."""
+    client = signed_in(outsider)
+    foreign = getattr(client, method)(address(name))
+    kind = GUARDED[name][1]
+    random_id = 10**9 if kind == "membership" else uuid.uuid4()
+    random = getattr(client, method)(reverse(name, args=[random_id]))
+    assert foreign.status_code in {404, 405}
+    assert (foreign.status_code, strip(foreign.content)) == (random.status_code, strip(random.content))
+
+
+def strip(body: bytes) -> bytes:
+    """A page without what differs from request to request: its tokens and ids."""
+    lines = body.split(b"\n")
+    return b"\n".join(
+        line for line in lines if b"csrf" not in line.lower() and b'name="next"' not in line and b"equest" not in line
+    )
+
+
+def test_every_guarded_view_names_its_action() -> None:
+    views = {
+        pattern.name: pattern.callback for pattern in get_resolver().url_patterns if getattr(pattern, "name", None)
+    }
+    assert {name: getattr(views[name], "action", None) for name in GUARDED} == {
+        name: row[0] for name, row in GUARDED.items()
+    }
