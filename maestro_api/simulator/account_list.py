@@ -1,0 +1,109 @@
+"""The account-level list with its page token. Rule: newest first; a page token stays good while new instances arrive."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from array import array
+from bisect import bisect_left
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from .instances import squash
+from .messages import SimRequest, SimResponse
+from .profiles import ApiError
+from .rows import instance_body, renamed
+from .state import World
+
+
+class _Filter:
+    """Which rows a listing wants; with nothing to test, nothing is tested."""
+
+    def __init__(self, world: World, starter: str | None, statuses: list[str], lag: float) -> None:
+        self.data = world.instances
+        sub = starter.strip("{}").lower() if starter else None
+        self.starter = None if sub is None else world.starters.index(sub) if sub in world.starters else -1
+        self.statuses = frozenset(squash(text) for text in statuses)
+        self.newest = world.clock.now() - lag if lag else None
+        self.is_open = self.starter is None and not self.statuses and self.newest is None
+
+    def takes(self, row: int) -> bool:
+        if self.starter is not None and self.data.starter[row] != self.starter:
+            return False
+        if self.statuses and squash(self.data.raw_status(row)) not in self.statuses:
+            return False
+        return self.newest is None or self.data.started[row] <= self.newest
+
+
+def account_page(
+    world: World, request: SimRequest, account_id: str, starter: str | None, numbers: list[int], lag: float
+) -> SimResponse:
+    """One page. The total is worked out with the first page and carried along in the page token."""
+    statuses = request.params().get("status", [])
+    size = _page_size(world, request.param("page_size"))
+    rows = _rows_of(world, account_id, numbers)
+    wanted = _Filter(world, starter, statuses, lag)
+    shape = hashlib.sha256(repr((account_id, starter, sorted(statuses), sorted(numbers))).encode()).hexdigest()[:16]
+    before, total = _read_token(request.param("ctoken"), shape)
+    position = len(rows) if before is None else bisect_left(rows, before)
+    if total is None:
+        total = _count(world, rows, wanted)
+    taken: list[int] = []
+    while position > 0 and len(taken) < size:
+        position -= 1
+        if wanted.is_open or wanted.takes(rows[position]):
+            taken.append(rows[position])
+    more = position > 0 and (wanted.is_open or any(wanted.takes(rows[index]) for index in range(position - 1, -1, -1)))
+    items = [instance_body(world, row, in_list=True) for row in taken]
+    if world.settings.account_list_shape == "renamed":
+        items = [renamed(item) for item in items]
+    body: dict[str, Any] = {"instances": items, "total_set_size": total, "result_set_size": len(items)}
+    if more:
+        body["ctoken"] = _write_token(taken[-1], shape, total)
+    elif world.settings.profile == "wb100":
+        body["ctoken"] = None
+    return SimResponse(200, {"Content-Type": "application/json"}, msgspec.json.encode(body))
+
+
+def _page_size(world: World, text: str | None) -> int:
+    if text is None:
+        return world.settings.page_size
+    if not text.isdecimal() or int(text) < 1:
+        raise ApiError(400, "The value of page_size must be a positive number.")
+    return min(int(text), world.settings.page_size_max)
+
+
+def _rows_of(world: World, account_id: str, numbers: list[int]) -> array[int] | list[int]:
+    """Row numbers in rising order: those of the named workflows, or of the whole account."""
+    if not numbers:
+        return world.instances.by_account.get(account_id, array("I"))
+    parts = [world.instances.by_workflow[number] for number in set(numbers) if number in world.instances.by_workflow]
+    return parts[0] if len(parts) == 1 else sorted(chain.from_iterable(parts))
+
+
+def _count(world: World, rows: array[int] | list[int], wanted: _Filter) -> int:
+    """Exact for a short list; for a long filtered one an estimate from evenly spread rows, as the real total is approximate."""
+    if wanted.is_open:
+        return len(rows)
+    stride = max(1, len(rows) // world.settings.list_pages_exact)
+    return stride * sum(1 for row in rows[::stride] if wanted.takes(row))
+
+
+def _write_token(row: int, shape: str, total: int) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([row, shape, total])).decode().rstrip("=")
+
+
+def _read_token(text: str | None, shape: str) -> tuple[int | None, int | None]:
+    if not text:
+        return None, None
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        row, of, total = msgspec.json.decode(raw, type=tuple[int, str, int])
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise ApiError(400, "The ctoken is not valid.") from error
+    if of != shape:
+        raise ApiError(400, "The ctoken belongs to another listing.")
+    return row, total

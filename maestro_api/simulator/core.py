@@ -1,0 +1,181 @@
+"""The simulator itself, free of sockets. Rule: `handle` answers any request, and notes it in the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .api import Api
+from .clock import Clock, iso
+from .execution import execution
+from .faults import Effect, Faults
+from .ledger import Ledger
+from .limits import Limits
+from .messages import SimRequest, SimResponse, compress, text_response
+from .movement import Movement
+from .oauth import SignIn
+from .people import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, seeded_people
+from .profiles import PROFILES, ApiError, error_response
+from .seed import add_data, seed_world
+from .state import World
+from .token_endpoint import TokenEndpoint
+from .tokens import Client, Tokens
+
+EVERY_SCOPE = frozenset({"signature", "aow_manage", "extended"})
+
+
+class Simulator:
+    """A local Docusign. Every public method is a Python twin of a control call; all are safe to call from any thread."""
+
+    def __init__(
+        self,
+        people: list[str] | None = None,
+        profile: str = "spec107",
+        seed: int = 1,
+        workflows: int = 12,
+        instances: int = 400,
+        account_list: bool = True,
+        latency_ms: float = 0,
+        base_url: str = "http://127.0.0.1:9000",
+    ) -> None:
+        if profile not in PROFILES:
+            raise ValueError(f"The profile must be one of {', '.join(PROFILES)}.")
+        self.world = World(seed=seed, people=seeded_people(people), base_url=base_url)
+        self.world.settings.profile = profile
+        self.world.settings.account_list = account_list
+        self.world.settings.latency_ms = latency_ms
+        self.movement = Movement(self.world, self._event)
+        seed_world(self.world, self.movement, workflows=workflows, instances=instances)
+        self.tokens = Tokens(self.world)
+        self.tokens.clients[DEMO_CLIENT_ID] = Client(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET)
+        self.limits = Limits(self.world.clock)
+        self.faults = Faults(seed)
+        self._ledger = Ledger()
+        self._list_lag = 0.0
+        self._api = Api(self.world, self.movement, lambda: self._list_lag)
+        self._sign_in = SignIn(self.world, self.tokens)
+        self._token_endpoint = TokenEndpoint(self.world, self.tokens)
+
+    @property
+    def base_url(self) -> str:
+        return self.world.base_url
+
+    @base_url.setter
+    def base_url(self, url: str) -> None:
+        self.world.base_url = url.rstrip("/")
+
+    @property
+    def clock(self) -> Clock:
+        return self.world.clock
+
+    def _event(self, name: str, row: int, moment: float) -> None:
+        """Where the movement of instances is told; the Connect sender listens here."""
+
+    def handle(self, request: SimRequest) -> SimResponse:
+        """Answer one request."""
+        with self.world.lock:
+            entry = self._ledger.open(request, iso(self.clock.now()))
+            effect = self.faults.effect(request)
+            entry["fault"] = "; ".join(effect.names) or None
+            self.movement.settle()
+            response = self._respond(request, effect)
+            entry["status"] = None if response.reset in ("before", "after") else response.status
+        response.settle()
+        if effect.do:
+            self.faults.bend(response, effect.do)
+            response.fault = entry["fault"]
+        compress(request, response)
+        return response
+
+    def _respond(self, request: SimRequest, effect: Effect) -> SimResponse:
+        reset = effect.do.get("reset")
+        if reset == "before":
+            return SimResponse(0, reset=reset)
+        replaced = self.faults.replacement(effect.do)
+        if replaced is not None and not effect.do.get("commit") and reset != "after":
+            response = replaced
+        else:
+            self._list_lag = float(effect.do.get("list_lag_seconds", 0))
+            response = self._dispatch(request)
+            self._list_lag = 0.0
+            response = replaced or response
+        if replaced is not None and not response.body and response.status >= 400 and "body" not in effect.do:
+            error = ApiError(response.status, "An unexpected error occurred while processing the request.")
+            response = error_response(self.world, request.route, error)
+        response.reset = reset
+        return response
+
+    def _dispatch(self, request: SimRequest) -> SimResponse:
+        path = request.route
+        if path.startswith("/v1/"):
+            return self._answer_api(request)
+        if path.startswith("/oauth/"):
+            return self._answer_oauth(request, path)
+        if path.startswith("/api/maestro/"):
+            return execution(self.world, self.movement, request)
+        return text_response(404, "Not Found")
+
+    def _answer_api(self, request: SimRequest) -> SimResponse:
+        access = self.tokens.find(request.bearer())
+        person = self.world.people.get(access.grant.sub) if access else None
+        account_id = self._api.account_id(request)
+        counted = account_id if account_id in self.world.accounts and person is not None else None
+        refused = self.limits.check(counted) if counted else None
+        scopes = access.grant.scopes if access else frozenset()
+        response = refused or self._api.answer(request, person, scopes)
+        if counted:
+            self.limits.add_headers(counted, response)
+        response.latency_ms = self.world.settings.latency_ms
+        return response
+
+    def _answer_oauth(self, request: SimRequest, path: str) -> SimResponse:
+        match path:
+            case "/oauth/auth":
+                return self._sign_in.auth(request)
+            case "/oauth/token":
+                return self._token_endpoint.token(request)
+            case "/oauth/userinfo":
+                return self._token_endpoint.userinfo(request)
+            case "/oauth/logout":
+                return self._sign_in.logout(request)
+            case "/oauth/revoke":
+                return self._token_endpoint.revoke(request)
+        return text_response(404, "Not Found")
+
+    def token(
+        self,
+        person: str,
+        expires_in: int | None = None,
+        scopes: frozenset[str] = EVERY_SCOPE,
+        client_id: str = DEMO_CLIENT_ID,
+    ) -> dict[str, Any]:
+        """A token pair without a browser; KeyError when nobody has that name."""
+        with self.world.lock:
+            found = self.world.person(person)
+            if found is None:
+                raise KeyError(person)
+            grant = self.tokens.new_grant(found.sub, client_id, scopes)
+            access, lives = self.tokens.issue_access(grant, expires_in)
+            return {
+                "access_token": access,
+                "refresh_token": self.tokens.issue_refresh(grant),
+                "expires_in": lives,
+                "account_id": found.account_ids[0],
+                "user_id": found.sub,
+            }
+
+    def ledger(self, since: int = 0) -> list[dict[str, Any]]:
+        with self.world.lock:
+            return self._ledger.since(since)
+
+    def clear_ledger(self) -> None:
+        with self.world.lock:
+            self._ledger.clear()
+
+    def set_faults(self, rules: list[dict[str, Any]]) -> None:
+        """Put these faults in place of all others."""
+        with self.world.lock:
+            self.faults.replace(rules)
+
+    def add_data(self, workflows: int = 0, instances: int = 0, account_id: str = MAIN_ACCOUNT_ID) -> None:
+        with self.world.lock:
+            add_data(self.world, self.movement, account_id, workflows=workflows, instances=instances)
