@@ -6,6 +6,8 @@ from typing import Any
 
 from .api import Api
 from .clock import Clock, iso
+from .connect import Connect
+from .control import PREFIX, Control, change_settings, change_workflow, check_level, state_of
 from .execution import execution
 from .faults import Effect, Faults
 from .ledger import Ledger
@@ -43,7 +45,8 @@ class Simulator:
         self.world.settings.profile = profile
         self.world.settings.account_list = account_list
         self.world.settings.latency_ms = latency_ms
-        self.movement = Movement(self.world, self._event)
+        self.connect = Connect(self.world)
+        self.movement = Movement(self.world, self.connect.notice)
         seed_world(self.world, self.movement, workflows=workflows, instances=instances)
         self.tokens = Tokens(self.world)
         self.tokens.clients[DEMO_CLIENT_ID] = Client(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET)
@@ -51,6 +54,7 @@ class Simulator:
         self.faults = Faults(seed)
         self._ledger = Ledger()
         self._list_lag = 0.0
+        self._control = Control(self)
         self._api = Api(self.world, self.movement, lambda: self._list_lag)
         self._sign_in = SignIn(self.world, self.tokens)
         self._token_endpoint = TokenEndpoint(self.world, self.tokens)
@@ -67,11 +71,10 @@ class Simulator:
     def clock(self) -> Clock:
         return self.world.clock
 
-    def _event(self, name: str, row: int, moment: float) -> None:
-        """Where the movement of instances is told; the Connect sender listens here."""
-
     def handle(self, request: SimRequest) -> SimResponse:
         """Answer one request."""
+        if request.route.startswith(PREFIX + "/"):
+            return self._control.answer(request)
         with self.world.lock:
             entry = self._ledger.open(request, iso(self.clock.now()))
             effect = self.faults.effect(request)
@@ -179,3 +182,59 @@ class Simulator:
     def add_data(self, workflows: int = 0, instances: int = 0, account_id: str = MAIN_ACCOUNT_ID) -> None:
         with self.world.lock:
             add_data(self.world, self.movement, account_id, workflows=workflows, instances=instances)
+
+    def state(self, *, counts_only: bool = False) -> dict[str, Any]:
+        with self.world.lock:
+            self.movement.settle()
+            return state_of(self, counts_only=counts_only)
+
+    def tick(self) -> None:
+        """Let everything happen that is due, and send the events it caused."""
+        with self.world.lock:
+            self.movement.settle()
+        self.connect.pump()
+
+    def set_workflow(self, workflow_id: str, /, **members: Any) -> None:
+        with self.world.lock:
+            workflow = self.world.workflow(workflow_id)
+            if workflow is None:
+                raise KeyError(workflow_id)
+            change_workflow(self, workflow, members)
+
+    def set_instance(self, instance_id: str, /, **members: Any) -> None:
+        with self.world.lock:
+            row = self.world.instances.row_of(instance_id)
+            if row is None:
+                raise KeyError(instance_id)
+            self.movement.settle()
+            self.movement.overwrite(row, members)
+
+    def set_level(self, person: str, level: str, account_id: str | None = None) -> None:
+        """Change a permission level, in one account or in all."""
+        check_level(level)
+        with self.world.lock:
+            found = self.world.person(person)
+            if found is None:
+                raise KeyError(person)
+            if account_id:
+                found.level_in[account_id] = level
+            else:
+                found.level, found.level_in = level, {}
+
+    def revoke(self, person: str) -> int:
+        """End all that a person granted; gives back how many grants ended."""
+        with self.world.lock:
+            found = self.world.person(person)
+            if found is None:
+                raise KeyError(person)
+            return self.tokens.revoke_person(found.sub)
+
+    def set_profile(self, profile: str | None = None, **members: Any) -> None:
+        with self.world.lock:
+            if profile is not None:
+                members["profile"] = profile
+            self.world.settings = change_settings(self.world.settings, members)
+
+    def set_limits(self, **members: Any) -> None:
+        with self.world.lock:
+            self.limits.configure(members)

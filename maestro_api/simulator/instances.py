@@ -117,3 +117,7 @@ class Instances:
         if extra and "workflow_status" in extra:
             return str(extra["workflow_status"])
         return STATUSES[self.status[row]]
+
+    @staticmethod
+    def status_name(code: int) -> str:
+        return STATUSES[code]

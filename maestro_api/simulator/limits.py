@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
+
 from .clock import Clock
 from .messages import SimResponse, json_response
+from .people import MAIN_ACCOUNT_ID
 
 HOUR, BURST = 3600, 30
 
 
 @dataclass(slots=True)
 class LimitSettings:
-    """`spent_*` are calls that other applications of the account made in the present window."""
+    """Docusign's figures for the demo environment; `reset_form` says how X-RateLimit-Reset is written: epoch or seconds."""
 
     hourly: int = 3000
     burst: int = 200
@@ -83,6 +86,17 @@ class Limits:
             "X-BurstLimit-Limit": str(self.settings.burst),
             "X-BurstLimit-Remaining": str(max(0, self.settings.burst - burst.calls)),
         }
+
+    def configure(self, members: dict[str, Any]) -> None:
+        """Change settings; `spent_by_others` is a number for both windows, `spent_hourly` and `spent_burst` for one."""
+        rest = dict(members)
+        account_id = str(rest.pop("account_id", MAIN_ACCOUNT_ID))
+        both = int(rest.pop("spent_by_others", rest.pop("spent", 0)))
+        hourly, burst = int(rest.pop("spent_hourly", both)), int(rest.pop("spent_burst", both))
+        if unknown := rest.keys() - asdict(self.settings).keys():
+            raise ValueError(f"Unknown settings: {', '.join(sorted(unknown))}.")
+        self.settings = msgspec.convert(asdict(self.settings) | rest, LimitSettings)
+        self.spend(account_id, hourly, burst)
 
     def describe(self) -> dict[str, Any]:
         used = {

@@ -13,6 +13,7 @@ from .core import Simulator
 from .messages import SimRequest, SimResponse
 
 BODY_LIMIT = 32 << 20
+TICK_SECONDS = 0.5
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,8 +144,15 @@ class SimulatorServer:
         self._server = _Server(self._address, self.sim)
         host, port = self._server.server_address[:2]
         self.sim.base_url = f"http://{host!s}:{port}"
+        threading.Thread(target=self._tick, args=(self._server.stopping,), name="simulator-clock", daemon=True).start()
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulator", daemon=True).start()
         return self
+
+    def _tick(self, stopping: threading.Event) -> None:
+        """Events are sent when they happen, also when nobody looks."""
+        while not stopping.wait(TICK_SECONDS):
+            if self.sim.connect.settings.url is not None:
+                self.sim.tick()
 
     @property
     def url(self) -> str:
