@@ -49,6 +49,7 @@ Regions (static/js/live.js)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -94,7 +95,7 @@ ODD_NAMES = {
 
 
 @register.simple_tag
-def icon(name: str) -> SafeString:
+def icon(name: str) -> str:
     """An icon of ours by what it means; readers skip it, so a word or hidden text must stand beside it."""
     return heroicon_outline(glyph(str(name)), size=16, **{"class": "icon", "focusable": "false"})
 
@@ -139,7 +140,7 @@ def when(moment: datetime | date | None, style: str = "relative", missing: str =
     if not isinstance(moment, datetime):
         return format_html('<time datetime="{}">{}</time>', moment.isoformat(), wording.date_text(moment))
     exact = wording.exact_text(moment)
-    texts = {
+    texts: dict[str, Callable[[datetime], str]] = {
         "relative": wording.relative_text,
         "clock": wording.clock_text,
         "day": lambda at: wording.clock_text(at, today_word="today"),
@@ -147,7 +148,9 @@ def when(moment: datetime | date | None, style: str = "relative", missing: str =
         "exact": lambda _at: exact,
     }
     iso = wording.aware(moment).isoformat(timespec="seconds")
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact, texts[style](moment))
+    return format_html(
+        '<time class="{}" datetime="{}" title="{}">{}</time>', f"t-{style}", iso, exact, texts[style](moment)
+    )
 
 
 @register.simple_tag
@@ -169,7 +172,7 @@ def capped(number: int | None) -> str:
 
 
 def _query(context: template.Context) -> QueryDict:
-    query = context["request"].GET.copy()
+    query: QueryDict = context["request"].GET.copy()
     for key in PAGING_KEYS:
         query.pop(key, None)
     return query

@@ -108,6 +108,10 @@
       line.querySelector("[data-old]").textContent = level === "ok" ? "" : `, ${words} old`;
     }
   }
+  // htmx notes the address in the session storage, search words and all; without a history cache nobody needs it.
+  for (const name of ["DOMContentLoaded", "htmx:pushedIntoHistory", "htmx:replacedInHistory"]) {
+    document.addEventListener(name, () => sessionStorage.removeItem("htmx-current-path-for-history"));
+  }
   setInterval(turn, 1000);
   setInterval(age, 30000);
 }
