@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from .instances import squash
+from .instances import STATUS_CODES, squash
 from .messages import SimRequest, SimResponse
 from .profiles import ApiError
-from .rows import instance_body, renamed
+from .rows import encode_rows, instance_body, renamed
 from .state import World
 
 
@@ -27,14 +27,19 @@ class _Filter:
         sub = starter.strip("{}").lower() if starter else None
         self.starter = None if sub is None else world.starters.index(sub) if sub in world.starters else -1
         self.statuses = frozenset(squash(text) for text in statuses)
+        self.codes = frozenset(STATUS_CODES[text] for text in self.statuses if text in STATUS_CODES)
         self.newest = world.clock.now() - lag if lag else None
         self.is_open = self.starter is None and not self.statuses and self.newest is None
 
     def takes(self, row: int) -> bool:
         if self.starter is not None and self.data.starter[row] != self.starter:
             return False
-        if self.statuses and squash(self.data.raw_status(row)) not in self.statuses:
-            return False
+        if self.statuses:
+            if row in self.data.extra:
+                if squash(self.data.raw_status(row)) not in self.statuses:
+                    return False
+            elif self.data.status[row] not in self.codes:
+                return False
         return self.newest is None or self.data.started[row] <= self.newest
 
 
@@ -57,15 +62,17 @@ def account_page(
         if wanted.is_open or wanted.takes(rows[position]):
             taken.append(rows[position])
     more = position > 0 and (wanted.is_open or any(wanted.takes(rows[index]) for index in range(position - 1, -1, -1)))
-    items = [instance_body(world, row, in_list=True) for row in taken]
-    if world.settings.account_list_shape == "renamed":
-        items = [renamed(item) for item in items]
-    body: dict[str, Any] = {"instances": items, "total_set_size": total, "result_set_size": len(items)}
+    rest: dict[str, Any] = {"total_set_size": total, "result_set_size": len(taken)}
     if more:
-        body["ctoken"] = _write_token(taken[-1], shape, total)
+        rest["ctoken"] = _write_token(taken[-1], shape, total)
     elif world.settings.profile == "wb100":
-        body["ctoken"] = None
-    return SimResponse(200, {"Content-Type": "application/json"}, msgspec.json.encode(body))
+        rest["ctoken"] = None
+    if world.settings.account_list_shape == "renamed":
+        items = msgspec.json.encode([renamed(instance_body(world, row, in_list=True)) for row in taken])
+    else:
+        items = encode_rows(world, taken)
+    body = b'{"instances":' + items + b"," + msgspec.json.encode(rest)[1:]
+    return SimResponse(200, {"Content-Type": "application/json"}, body)
 
 
 def _page_size(world: World, text: str | None) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class Clock:
@@ -35,9 +38,21 @@ class Clock:
             self._frozen = None
 
 
+@lru_cache(maxsize=4096)
+def _day(number: int) -> str:
+    return date.fromordinal(_EPOCH_DAY + number).isoformat()
+
+
 def iso(moment: float) -> str:
-    """Milliseconds and a numeric offset, as the workflow and instance members carry."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+    """Milliseconds and a numeric offset, as the workflow and instance members carry.
+
+    Written out by hand because a long list holds hundreds of thousands of them, and `isoformat` takes thrice the time.
+    """
+    day, rest = divmod(int(moment * 1000), 86_400_000)
+    seconds, millis = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{millis:03d}+00:00"
 
 
 def iso_ticks(moment: float) -> str:

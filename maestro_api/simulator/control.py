@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .core import Simulator
 
 PREFIX = "/_control"
+_ENCODER = msgspec.json.Encoder()
 Answer = tuple[int, Any]
 
 
@@ -90,7 +92,7 @@ class Control:
         return 200, {}
 
     def _state(self, request: SimRequest, name: str) -> Answer:
-        return 200, self.sim.state(counts_only=request.param("counts") is not None)
+        return 200, self.sim.state(counts_only=request.param("counts") is not None, encoded=True)
 
     def _add(self, request: SimRequest, name: str) -> Answer:
         body = _object(request)
@@ -220,7 +222,6 @@ def change_workflow(sim: Simulator, workflow: Workflow, members: dict[str, Any])
         if not isinstance(schema, list) or not all(isinstance(item, dict) for item in schema):
             raise ValueError("input_schema is a list of objects.")
         workflow.input_schema = schema
-        workflow.samples = tuple(pair for pair in workflow.samples if pair[0] in {i.get("field_name") for i in schema})
     workflow.modified_at = sim.clock.now()
 
 
@@ -234,7 +235,7 @@ def change_settings(settings: Settings, members: dict[str, Any]) -> Settings:
     return changed
 
 
-def state_of(sim: Simulator, *, counts_only: bool) -> dict[str, Any]:
+def state_of(sim: Simulator, *, counts_only: bool, encoded: bool = False) -> dict[str, Any]:
     """Counts, and unless only those are wanted, every instance of every workflow."""
     world = sim.world
     data = world.instances
@@ -256,20 +257,29 @@ def state_of(sim: Simulator, *, counts_only: bool) -> dict[str, Any]:
             "name": workflow.name,
             "account_id": workflow.account_id,
             "status": workflow.status,
-            "instances": [
-                {
-                    "id": data.id_of(row),
-                    "name": data.extra.get(row, {}).get("name") or world.name_of(row),
-                    "status": data.raw_status(row),
-                    "started_by": world.starters[data.starter[row]],
-                    "last_completed_step": data.step[row],
-                }
-                for row in data.by_workflow.get(workflow.number, ())
-            ],
+            "instances": _instances(sim, data.by_workflow.get(workflow.number, array("I")), encoded=encoded),
         }
         for workflow in world.workflows
     ]
     return answer
+
+
+def _instances(sim: Simulator, rows: array[int], *, encoded: bool) -> Any:
+    """The instances of a workflow; as JSON at once for the control call, which would else hold a million dictionaries."""
+    data = sim.world.instances
+    listed = (
+        {
+            "id": data.id_of(row),
+            "name": data.extra.get(row, {}).get("name") or sim.world.name_of(row),
+            "status": data.raw_status(row),
+            "started_by": sim.world.starters[data.starter[row]],
+            "last_completed_step": data.step[row],
+        }
+        for row in rows
+    )
+    if not encoded:
+        return list(listed)
+    return msgspec.Raw(b"[" + b",".join(map(_ENCODER.encode, listed)) + b"]")
 
 
 def check_level(level: str) -> None:

@@ -183,10 +183,10 @@ class Simulator:
         with self.world.lock:
             add_data(self.world, self.movement, account_id, workflows=workflows, instances=instances)
 
-    def state(self, *, counts_only: bool = False) -> dict[str, Any]:
+    def state(self, *, counts_only: bool = False, encoded: bool = False) -> dict[str, Any]:
         with self.world.lock:
             self.movement.settle()
-            return state_of(self, counts_only=counts_only)
+            return state_of(self, counts_only=counts_only, encoded=encoded)
 
     def tick(self) -> None:
         """Let everything happen that is due, and send the events it caused."""

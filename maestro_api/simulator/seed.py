@@ -68,10 +68,10 @@ def _add_instances(world: World, movement: Movement, account_id: str, count: int
     targets = [workflow for workflow in world.workflows if workflow.account_id == account_id]
     if not targets or count <= 0:
         return
-    weights = [1 + (7 * (workflow.number + 3)) % 5 for workflow in targets]
+    weights = [0.2 if workflow.name.startswith("Zz") else 1 + (7 * (workflow.number + 3)) % 5 for workflow in targets]
     chance = random.Random(f"{world.seed}:{len(world.instances)}:{account_id}")
     starters = [world.starter_number(sub) for sub in _members(world, account_id)]
-    shares = [count * weight // sum(weights) for weight in weights]
+    shares = [int(count * weight / sum(weights)) for weight in weights]
     shares[0] += count - sum(shares)
     bulk = count >= BULK_FROM
     for workflow, share in zip(targets, shares, strict=True):

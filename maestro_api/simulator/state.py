@@ -14,6 +14,8 @@ from .clock import Clock
 from .instances import Instances
 from .people import ACCOUNTS, Account, Person
 
+VARIANTS = 48
+
 
 @dataclass(slots=True)
 class Workflow:
@@ -37,6 +39,8 @@ class Workflow:
     method: str = "POST"
     url: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    seeded_name: str = ""
+    variants: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ class World:
             modified_at=created + 86_400 * (number % 50 + 1),
             modified_by=None if number % 3 == 2 else owner,
             trigger_id=self.stable_id("trigger", number),
+            seeded_name=(name or definition.name)[:80].strip(),
         )
         self.workflows.append(workflow)
         self.workflow_numbers[workflow_id] = number
@@ -147,18 +152,22 @@ class World:
         own = self.instances.names.get(row)
         if own is not None:
             return own
-        workflow = self.workflow_of(row)
-        values = SAMPLES[workflow.about]
-        return f"{workflow.name} · {values[self.instances.stir(row) % len(values)]}"
+        return self.variant(self.instances.workflow[row], self.instances.stir(row) % VARIANTS)[0]
 
     def inputs_of(self, row: int) -> dict[str, Any]:
         """What a seeded instance was triggered with, worked out from its number."""
         own = self.instances.inputs.get(row)
         if own is not None:
             return own
-        pick = self.instances.stir(row)
-        inputs: dict[str, Any] = {}
-        for name, sample in self.workflow_of(row).samples:
-            values = SAMPLES[sample]
-            inputs[name] = values[pick % len(values)]
-        return inputs
+        return self.variant(self.instances.workflow[row], self.instances.stir(row) % VARIANTS)[1]
+
+    def variant(self, number: int, pick: int) -> tuple[str, dict[str, Any]]:
+        """Name and inputs of one kind of seeded instance; a workflow has some dozens of kinds."""
+        workflow = self.workflows[number]
+        found = workflow.variants.get(pick)
+        if found is None:
+            values = SAMPLES[workflow.about]
+            name = f"{workflow.seeded_name} · {values[pick % len(values)]}"
+            inputs = {name: SAMPLES[sample][pick % len(SAMPLES[sample])] for name, sample in workflow.samples}
+            found = workflow.variants[pick] = name, inputs
+        return found
