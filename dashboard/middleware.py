@@ -17,10 +17,12 @@ from django.utils.cache import patch_vary_headers
 from dashboard import crypto, htmx
 from dashboard.facts import RequestFacts, set_facts
 from dashboard.models import Membership
+from dashboard.services.accounts import active_memberships
 from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError
 from dashboard.services.sign_in_gate import keep_draft, sign_in_url
 
 Answer = Callable[[HttpRequest], HttpResponse]
+REFUSED_METHODS = frozenset({"TRACE", "TRACK", "CONNECT"})
 STATUS_OF = {NotAllowed: 403, Refused: 422, ReconnectNeeded: 409, DocusignUnavailable: 502}
 
 
@@ -32,6 +34,8 @@ class RequestFactsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = uuid4().hex  # type: ignore[attr-defined]
+        if request.method in REFUSED_METHODS:
+            return HttpResponse(status=405)
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         set_facts(
             RequestFacts(
@@ -70,7 +74,12 @@ class DomainErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code == 405 and not response.content:
+            page = render(request, "problems/405.html", status=405)
+            page.headers["Allow"] = response.headers.get("Allow", "")
+            return page
+        return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, ServiceError):
@@ -83,21 +92,26 @@ class DomainErrorMiddleware:
 
 
 class PersonMiddleware:
-    """The login gate; sets `request.account` and `request.membership`; activates the person's time zone."""
+    """The login gate; sets `request.account`, `request.membership`, `request.memberships`; activates the person's time zone."""
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.membership = current_membership(request) if request.user.is_authenticated else None  # type: ignore[attr-defined]
+        is_person = request.user.is_authenticated
+        memberships = list(active_memberships(request.user)) if is_person else []  # type: ignore[arg-type]
+        request.memberships = memberships  # type: ignore[attr-defined]
+        request.membership = chosen_membership(request, memberships)  # type: ignore[attr-defined]
         request.account = request.membership.account if request.membership else None  # type: ignore[attr-defined]
-        if request.user.is_authenticated:
-            timezone.activate(request.user.time_zone)
-        response = self.get_response(request)
-        timezone.deactivate()
-        if request.user.is_authenticated:
-            response.headers.setdefault("Cache-Control", "no-store")
-            patch_vary_headers(response, ["HX-Request"])
+        if is_person:
+            timezone.activate(request.user.time_zone)  # type: ignore[union-attr]
+        try:
+            response = self.get_response(request)
+        finally:
+            timezone.deactivate()
+        # Nothing of this console belongs into a shared store, the sign-in page with its token neither (S-9).
+        response.headers.setdefault("Cache-Control", "no-store")
+        patch_vary_headers(response, ["HX-Request", "Cookie"])
         return response
 
     def process_view(
@@ -105,17 +119,19 @@ class PersonMiddleware:
     ) -> HttpResponse | None:
         if getattr(view, "is_public", False) or request.user.is_authenticated:
             return None
-        keep_draft(request.session, request.path, request.POST)
-        return htmx.go(request, sign_in_url(request.get_full_path() if request.method == "GET" else request.path))
+        if request.method == "POST":
+            keep_draft(request.session, request.path, request.POST)
+        return htmx.go(request, sign_in_url(page_of(request)))
 
 
-def current_membership(request: HttpRequest) -> Membership | None:
+def page_of(request: HttpRequest) -> str:
+    """The page to come back to: never a fragment, and never an address that only takes a POST with its query."""
+    if request.htmx and request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
+        return str(request.htmx.current_url_abs_path)  # type: ignore[attr-defined]
+    return request.get_full_path() if request.method in ("GET", "HEAD") else request.path
+
+
+def chosen_membership(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
     """The membership of the account chosen in this session, else the default one."""
-    own = (
-        Membership.objects.select_related("account", "user", "user__connection")
-        .filter(user=request.user, is_active=True, account__environment=settings.DOCUSIGN_ENVIRONMENT)
-        .order_by("-is_default", "pk")
-    )
-    rows = list(own)
-    chosen = request.session.get("account")
-    return next((row for row in rows if str(row.account_id) == chosen), rows[0] if rows else None)
+    chosen = request.session.get("account") if memberships else None
+    return next((row for row in memberships if str(row.account_id) == chosen), memberships[0] if memberships else None)

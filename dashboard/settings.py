@@ -27,6 +27,8 @@ DOCUSIGN_REDIRECT_URI = env.str("DOCUSIGN_REDIRECT_URI", default="")
 DOCUSIGN_SCOPES = env.str("DOCUSIGN_SCOPES", default="signature aow_manage").split()
 DOCUSIGN_SIMULATOR_URL = env.str("DOCUSIGN_SIMULATOR_URL", default="http://127.0.0.1:9000")
 DOCUSIGN_API_URL = env.str("DOCUSIGN_API_URL", default="")
+# Docusign documents no way to revoke a token, so a real one is told only where somebody asked for it.
+DOCUSIGN_REVOKE = read_setting(env.bool, "DOCUSIGN_REVOKE", default=DOCUSIGN_ENVIRONMENT == "simulator")
 CONSOLE_ACCOUNTS = [account.strip().lower() for account in env.list("CONSOLE_ACCOUNTS", default=[])]
 CONNECT_HMAC_KEYS = env.list("CONNECT_HMAC_KEYS", default=[])
 IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
@@ -69,6 +71,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -143,10 +146,14 @@ CSRF_COOKIE_NAME = "__Host-csrf" if IS_TLS else "csrf"
 CSRF_COOKIE_SECURE = IS_TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
+THEME_COOKIE_NAME = "__Host-theme" if IS_TLS else "theme"
 CSRF_FAILURE_VIEW = "dashboard.views.problems.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+
+# W008: the proxy in front redirects. W021: preloading a domain is its owner's decision, not ours.
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 
 CSP_AUTHORIZATION_SERVERS = {
     "demo": "https://account-d.docusign.com",

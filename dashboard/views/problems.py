@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -14,11 +15,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return render(request, "problems/500.html", status=500)
+    # Without the request, so that no context processor asks the database that may be what failed.
+    context = {"request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string("problems/500.html", context), status=500)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "problems/400.html", status=400)
+    # The host itself may be what is wrong, so nothing is asked of the request.
+    context = {"request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string("problems/400.html", context), status=400)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,17 @@
+"""The form of the account switcher. Its one rule: only an account of this person can be chosen."""
+
+from collections.abc import Iterable
+
+from django import forms
+
+from dashboard.forms.strict import StrictForm
+from dashboard.models import Membership
+
+
+class SwitchForm(StrictForm):
+    account = forms.ChoiceField()
+
+    def __init__(self, *args: object, memberships: Iterable[Membership], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        choices = [(str(each.account_id), each.account.name) for each in memberships]
+        self.fields["account"].choices = choices  # type: ignore[attr-defined]

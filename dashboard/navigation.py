@@ -1,0 +1,38 @@
+"""The entries of the rail. Its one rule: an entry leads to a page that exists."""
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One link; `count` is shown beside it when something waits there."""
+
+    label: str
+    url: str
+    icon: str
+    current: bool
+    count: int = 0
+
+
+ENTRIES = (
+    ("overview", "Overview"),
+    ("workflows", "Workflows"),
+    ("instances", "Instances"),
+    ("audit", "Audit"),
+    ("team", "Team"),
+    ("connections", "Connections"),
+    ("preferences", "Preferences"),
+)
+ICONS = {"preferences": "settings"}
+
+
+def entries(path: str) -> list[Entry]:
+    """The rail for a page; the entry whose address begins the path is the current one."""
+    found = []
+    for name, label in ENTRIES:
+        url = reverse(name)
+        is_current = path == url if name == "overview" else path.startswith(url)
+        found.append(Entry(label, url, ICONS.get(name, name), is_current))
+    return found

@@ -1,0 +1,100 @@
+"""What the whole console must say above every page. Its one rule: it says what is so now, why, and what helps."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+from django.utils import timezone
+
+from dashboard.models import Account, ApiBudget, Connection, Membership, Rights
+from dashboard.services import grants, sign_in_gate
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A sentence in a tone, with one way on."""
+
+    tone: str
+    text: str
+    link_url: str = ""
+    link_label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The calls of this hour, as Docusign last counted them."""
+
+    used: int
+    limit: int
+    resets_at: datetime | None
+
+
+def banners_for(membership: Membership) -> list[Banner]:
+    """The banners of a person's pages, the most urgent first."""
+    found = [_connection_banner(membership), _outage_banner(membership), _rights_banner(membership)]
+    return [banner for banner in found if banner is not None]
+
+
+def budget_of(account: Account) -> Budget | None:
+    """The figures for the rail; None while Docusign has not told any for this hour."""
+    row = ApiBudget.objects.filter(account=account).first()
+    if row is None or not row.hourly_limit or row.hourly_remaining is None:
+        return None
+    if row.hourly_reset_at is not None and row.hourly_reset_at <= timezone.now():
+        return None
+    used = min(row.hourly_limit, max(0, row.hourly_limit - row.hourly_remaining))
+    return Budget(used, row.hourly_limit, row.hourly_reset_at)
+
+
+def _connection_banner(membership: Membership) -> Banner | None:
+    connection = Connection.objects.filter(user=membership.user_id).first()
+    again = sign_in_gate.sign_in_url(reverse("connections"))
+    if connection is None or connection.state != Connection.State.ACTIVE:
+        why = (
+            connection.state_reason if connection and connection.state_reason else "You are not connected to Docusign."
+        )
+        return Banner(
+            "warning", f"{why} Until then nothing is shown to you, and nothing can be sent.", again, "Sign in again"
+        )
+    if grants.is_ending_soon(connection):
+        ends_at = grants.grant_ends_at(connection)
+        day = timezone.localtime(ends_at).strftime("%-d %B") if ends_at else ""
+        return Banner(
+            "warning", f"Your connection to Docusign ends on {day}. Signing in again renews it.", again, "Sign in again"
+        )
+    return None
+
+
+def _outage_banner(membership: Membership) -> Banner | None:
+    row = ApiBudget.objects.filter(account=membership.account_id, blocked_until__gt=timezone.now()).first()
+    if row is not None and row.blocked_until is not None:
+        until = timezone.localtime(row.blocked_until).strftime("%H:%M:%S")
+        return Banner(
+            "warning",
+            f"Docusign asked this console to wait until {until}. You see what was known then; nothing is sent meanwhile.",
+        )
+    failed_at = membership.sync_failed_at
+    if failed_at is None or (membership.synced_at is not None and membership.synced_at >= failed_at):
+        return None
+    at = timezone.localtime(failed_at).strftime("%H:%M")
+    said = membership.sync_error or "Docusign did not answer."
+    return Banner(
+        "danger",
+        f"The look at {at} failed: {said} You see what was known before; nothing is kept back to be sent later.",
+    )
+
+
+def _rights_banner(membership: Membership) -> Banner | None:
+    if membership.rights == Rights.NONE:
+        return Banner(
+            "warning",
+            "Docusign shows you nothing here: your user has no right to Maestro workflows in this account. A Docusign admin can "
+            "give it, in Docusign Admin under Permission profiles.",
+        )
+    is_stale = membership.rights == Rights.MANAGE and not membership.is_manager_now
+    if is_stale and timezone.now() - membership.created_at > timedelta(minutes=1):
+        return Banner(
+            "warning",
+            "Docusign has not confirmed in the last 15 minutes that you may see everything, so you see only what you started.",
+        )
+    return None

@@ -1,0 +1,58 @@
+"""The team of an account: who is in it, with which role. Its one rule: an account always keeps an admin."""
+
+from django.db import transaction
+from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+
+from dashboard.models import Account, Membership, Role, User
+from dashboard.services import audit
+from dashboard.services.errors import Refused
+
+RANK = Case(
+    When(role=Role.ADMIN, then=Value(0)),
+    When(role=Role.OPERATOR, then=Value(1)),
+    default=Value(2),
+    output_field=IntegerField(),
+)
+
+
+def members_of(account: Account) -> QuerySet[Membership]:
+    """Everybody who has signed in to the account, admins first; those whom Docusign names no longer come last."""
+    rows = Membership.objects.filter(account=account).select_related("user", "account", "user__connection")
+    return rows.order_by("-is_active", RANK, "user__name", "pk")
+
+
+def is_last_admin(membership: Membership) -> bool:
+    """Whether nobody else could give roles if this person could not."""
+    others = Membership.objects.filter(
+        account=membership.account_id, role=Role.ADMIN, is_active=True, user__is_active=True
+    )
+    return membership.role == Role.ADMIN and not others.exclude(pk=membership.pk).exists()
+
+
+def change_role(membership: Membership, *, actor: User, role: Role) -> Membership:
+    """Give a member another role. Refused for the last admin; every change is in the audit."""
+    refusal = ""
+    with transaction.atomic():
+        # Taking the account's row first makes two changes of one team wait for each other in every database.
+        Account.objects.filter(pk=membership.account_id).update(version=F("version") + 1)
+        membership.refresh_from_db(fields=["role", "is_active"])
+        before = Role(membership.role)
+        if before == role:
+            return membership
+        if is_last_admin(membership):
+            refusal = f"{membership.user} is the last admin of {membership.account}. Make somebody else an admin first."
+        else:
+            Membership.objects.filter(pk=membership.pk).update(role=role)
+            membership.role = role
+        audit.record(
+            "membership.role_rejected" if refusal else "membership.role_changed",
+            actor=actor,
+            account=membership.account,
+            subject=membership,
+            result=audit.Result.REFUSED if refusal else audit.Result.OK,
+            reason=refusal,
+            detail={"from": before.value, "to": role.value},
+        )
+    if refusal:
+        raise Refused(refusal, field="role")
+    return membership
