@@ -61,7 +61,10 @@
   });
   document.addEventListener("openDialog", () => open(host));
   document.addEventListener("closeDialog", () => host?.close());
-  host?.addEventListener("close", () => host.replaceChildren());
+  host?.addEventListener("close", () => {
+    document.body.append(region);
+    host.replaceChildren();
+  });
   document.addEventListener("click", (event) => {
     const target = event.target.closest("[data-close], [data-open-dialog], [data-close-toast]") ?? event.target;
     const dialog = target.closest("dialog");
@@ -70,7 +73,11 @@
     else if (dialog && target.matches("[data-close]")) {
       event.preventDefault();
       dialog.close();
-    } else if (dialog === target && isOutside(event, dialog)) dialog.close();
+    } else if (dialog === target && pressedOutside && isOutside(event, dialog)) dialog.close();
+  });
+  let pressedOutside = false; // a text selection that ends outside is not a click on the backdrop
+  document.addEventListener("pointerdown", (event) => {
+    pressedOutside = event.target.matches("dialog") && isOutside(event, event.target);
   });
   function isOutside({ clientX: x, clientY: y }, dialog) {
     const box = dialog.getBoundingClientRect();
@@ -78,6 +85,7 @@
   }
 
   // Toasts: polite, with a link; good news leaves by itself, bad news stays until it is closed.
+  const region = document.getElementById("toasts");
   function toast(level, text, url) {
     const mould = document.querySelector(`template[data-toast="${CSS.escape(level)}"]`)
       ?? document.querySelector('template[data-toast="info"]');
@@ -89,7 +97,9 @@
       link.setAttribute("href", url);
       link.hidden = false;
     }
-    document.getElementById("toasts").append(made);
+    const home = document.querySelector("dialog[open]") ?? document.body; // what is outside an open dialog cannot be reached
+    if (region.parentElement !== home) home.append(region);
+    region.append(made);
     settle(made);
   }
   function settle(made) {
