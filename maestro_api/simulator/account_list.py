@@ -7,7 +7,8 @@ import binascii
 import hashlib
 from array import array
 from bisect import bisect_left
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -20,10 +21,12 @@ from .state import World
 
 
 class _Filter:
-    """Which rows a listing wants; with nothing to test, nothing is tested."""
+    """Which rows a listing wants, and how to find them without looking at each of a million."""
 
-    def __init__(self, world: World, starter: str | None, statuses: list[str], lag: float) -> None:
+    def __init__(self, world: World, account_id: str, starter: str | None, statuses: list[str], lag: float) -> None:
+        self.world = world
         self.data = world.instances
+        self.account_id = account_id
         sub = starter.strip("{}").lower() if starter else None
         self.starter = None if sub is None else world.starters.index(sub) if sub in world.starters else -1
         self.statuses = frozenset(squash(text) for text in statuses)
@@ -34,13 +37,39 @@ class _Filter:
     def takes(self, row: int) -> bool:
         if self.starter is not None and self.data.starter[row] != self.starter:
             return False
-        if self.statuses:
-            if row in self.data.extra:
-                if squash(self.data.raw_status(row)) not in self.statuses:
-                    return False
-            elif self.data.status[row] not in self.codes:
-                return False
+        if self.statuses and not self._has_status(row):
+            return False
         return self.newest is None or self.data.started[row] <= self.newest
+
+    def _has_status(self, row: int) -> bool:
+        if row in self.data.extra:
+            return squash(self.data.raw_status(row)) in self.statuses
+        return self.data.status[row] in self.codes
+
+    def descend(self, rows: array[int] | list[int], position: int, *, is_whole: bool) -> Iterator[int]:
+        """The wanted ones among `rows[:position]`, newest first; `is_whole` when they are all rows of the account."""
+        if is_whole and (self.starter is not None or self.statuses):
+            yield from self._leap(rows[position - 1] + 1 if position else 0)
+            return
+        for index in range(position - 1, -1, -1):
+            if self.is_open or self.takes(rows[index]):
+                yield rows[index]
+
+    def _leap(self, before: int) -> Iterator[int]:
+        """From one row that may be wanted to the one before it, by searching the columns as bytes."""
+        changed = sorted(self.data.extra)
+        while before > 0:
+            if self.starter is not None:
+                found = -1 if self.starter < 0 else self.data.starter.rfind(self.starter, 0, before)
+            else:
+                place = bisect_left(changed, before)
+                own = [self.data.status.rfind(code, 0, before) for code in self.codes]
+                found = max([*own, changed[place - 1] if place else -1])
+            if found < 0:
+                return
+            before = found
+            if self.takes(found) and self.world.workflow_of(found).account_id == self.account_id:
+                yield found
 
 
 def account_page(
@@ -50,18 +79,15 @@ def account_page(
     statuses = request.params().get("status", [])
     size = _page_size(world, request.param("page_size"))
     rows = _rows_of(world, account_id, numbers)
-    wanted = _Filter(world, starter, statuses, lag)
+    wanted = _Filter(world, account_id, starter, statuses, lag)
     shape = hashlib.sha256(repr((account_id, starter, sorted(statuses), sorted(numbers))).encode()).hexdigest()[:16]
     before, total = _read_token(request.param("ctoken"), shape)
     position = len(rows) if before is None else bisect_left(rows, before)
     if total is None:
         total = _count(world, rows, wanted)
-    taken: list[int] = []
-    while position > 0 and len(taken) < size:
-        position -= 1
-        if wanted.is_open or wanted.takes(rows[position]):
-            taken.append(rows[position])
-    more = position > 0 and (wanted.is_open or any(wanted.takes(rows[index]) for index in range(position - 1, -1, -1)))
+    taken = list(islice(wanted.descend(rows, position, is_whole=not numbers), size + 1))
+    more = len(taken) > size
+    del taken[size:]
     rest: dict[str, Any] = {"total_set_size": total, "result_set_size": len(taken)}
     if more:
         rest["ctoken"] = _write_token(taken[-1], shape, total)

@@ -40,7 +40,7 @@ class Instances:
         self.workflow = array("H")
         self.status = bytearray()
         self.step = bytearray()
-        self.starter = array("H")
+        self.starter = bytearray()
         self.started = array("d")
         self.modified = array("d")
         self.by_workflow: dict[int, array[int]] = {}
@@ -82,7 +82,7 @@ class Instances:
     ) -> int:
         """A triggered instance: its id is random, so that two runs of the simulator never give the same one."""
         row = len(self)
-        self.extend(workflow, account_id, bytes([CREATED]), bytes([0]), [starter], [started], [started])
+        self.extend(workflow, account_id, bytes([CREATED]), bytes([0]), bytes([starter]), [started], [started])
         own = str(uuid4())
         self._own_ids[row] = own
         self._rows_by_own_id[own] = row
@@ -96,7 +96,7 @@ class Instances:
         account_id: str,
         status: bytes,
         step: bytes,
-        starter: list[int],
+        starter: bytes,
         started: list[float],
         modified: list[float],
     ) -> None:
@@ -105,7 +105,7 @@ class Instances:
         self.workflow.extend(array("H", [workflow]) * count)
         self.status += status
         self.step += step
-        self.starter.extend(starter)
+        self.starter += starter
         self.started.extend(started)
         self.modified.extend(modified)
         rows = array("I", range(first, first + count))

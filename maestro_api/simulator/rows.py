@@ -19,7 +19,10 @@ LIST_OMITS_2025 = ("tags", "metadata", "ended_at", "canceled_at", "canceled_by",
 
 
 def instance_body(world: World, row: int, *, in_list: bool = False) -> dict[str, Any]:
-    """The members of one instance; the announcement of 2025 shows fewer of them in lists."""
+    """The members of one instance; the announcement of 2025 shows fewer of them in lists.
+
+    Specification 1.0.7 is OpenAPI 3.1, where `nullable` means nothing: what has no value is left out. 1.0.0 (3.0) has null.
+    """
     data = world.instances
     workflow = world.workflow_of(row)
     status, step = data.status[row], data.step[row]
@@ -59,6 +62,8 @@ def instance_body(world: World, row: int, *, in_list: bool = False) -> dict[str,
         body.update(extra)
     for member in data.omitted.get(row, ()):
         body.pop(member, None)
+    if world.settings.profile == "spec107":
+        return {member: value for member, value in body.items() if value is not None}
     return body
 
 
@@ -121,6 +126,7 @@ class Lines:
     def __init__(self, world: World) -> None:
         self.world = world
         self.is_short = world.settings.profile == "seed2025"
+        self.has_nulls = world.settings.profile != "spec107"
         self._pieces: dict[tuple[int, int], tuple[str, str]] = {}
         self._ends: dict[int, tuple[str, list[str]]] = {}
         self._people = {
@@ -143,14 +149,15 @@ class Lines:
         head, inputs = self._start(number, data.stir(row) % VARIANTS)
         total, names = self._end(number)
         own, modified = data.id_of(row), iso(data.modified[row])
-        ended = f'"{modified}"' if status in column.TERMINAL else "null"
         is_canceled = status == column.CANCELED
+        ended = self._moment("ended_at", modified if status in column.TERMINAL else None)
+        canceled = self._moment("canceled_at", modified if is_canceled else None)
         participant = participant_of(row)
         return (
             f'{{"id":"{own}",{head},"workflow_status":"{column.STATUSES[status]}",{total},"started_at":"{iso(started)}",'
-            f'"started_by":"{sub}","started_by_name":{person},"started_by_role":"Preparer","ended_at":{ended},'
+            f'"started_by":"{sub}","started_by_name":{person},"started_by_role":"Preparer",{ended}'
             f'"expires_at":"{iso(started + self.world.workflows[number].life_seconds)}","last_modified_at":"{modified}",'
-            f'"canceled_at":{ended if is_canceled else "null"},"canceled_by":"{sub if is_canceled else ""}",'
+            f'{canceled}"canceled_by":"{sub if is_canceled else ""}",'
             f'"trigger_inputs":{{{inputs}"startDate":"{iso(started - DELAY)[:-6]}Z","dacId":"{own}","id":"{participant}",'
             f'"participantIdMap":{{"{FIRST_PARTICIPANT}":"{participant}","{sub}":"{participant}"}}}},{names[step]}'
         )
@@ -172,11 +179,19 @@ class Lines:
             tail = f'"tags":[],"metadata":{_json(metadata_of(workflow))}}}'
             steps = [
                 f'"total_steps":{len(workflow.steps)},"last_completed_step":{step},'
-                f'"last_completed_step_name":{_json(step_name(workflow, step))},{tail}'
+                f"{self._optional('last_completed_step_name', step_name(workflow, step))}{tail}"
                 for step in range(len(workflow.steps) + 1)
             ]
             found = self._ends[number] = f'"template_id":"{workflow.id}","account_id":"{workflow.account_id}"', steps
         return found
+
+    def _moment(self, member: str, text: str | None) -> str:
+        if text is None:
+            return f'"{member}":null,' if self.has_nulls else ""
+        return f'"{member}":"{text}",'
+
+    def _optional(self, member: str, value: str | None) -> str:
+        return f'"{member}":{_json(value)},' if self.has_nulls or value is not None else ""
 
 
 def _json(value: Any) -> str:

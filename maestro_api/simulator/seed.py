@@ -120,7 +120,7 @@ def _fill(
         else:
             step[index] = int(luck * steps)
             modified[index] = begun + (min(now, ends) - begun) * luck * 0.4
-    who = [starters[number] for number in chance.choices(range(len(starters)), k=count)]
+    who = bytes(chance.choices(starters, k=count))
     world.instances.extend(workflow.number, workflow.account_id, bytes(status), bytes(step), who, started, modified)
     return planned
 

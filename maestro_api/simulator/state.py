@@ -15,6 +15,7 @@ from .instances import Instances
 from .people import ACCOUNTS, Account, Person
 
 VARIANTS = 48
+MOST_STARTERS = 254
 
 
 @dataclass(slots=True)
@@ -136,6 +137,8 @@ class World:
 
     def starter_number(self, sub: str) -> int:
         if sub not in self.starters:
+            if len(self.starters) > MOST_STARTERS:
+                raise ValueError("The simulator knows no more than 255 people.")
             self.starters.append(sub)
         return self.starters.index(sub)
 
