@@ -28,7 +28,7 @@ _BODILESS: Final = frozenset({202, 204, 205})
 def check_type(answer: Answer) -> None:
     """Raise Unfit for an answer that says it is something else than JSON, such as a sign-in page."""
     stated = str(answer.response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
-    if stated and stated not in ("application/json", "text/json") and not stated.endswith("+json"):
+    if answer.body and stated and stated not in ("application/json", "text/json") and not stated.endswith("+json"):
         raise Unfit("the answer is not JSON")
 
 

@@ -6,6 +6,7 @@ when its end was really reached.
 
 from __future__ import annotations
 
+import http.client
 import zlib
 from typing import Final
 
@@ -84,6 +85,9 @@ def _unzipped(answer: requests.Response, cap: int) -> bytes:
 def _read(answer: requests.Response) -> bytes:
     try:
         data = answer.raw.read(CHUNK, decode_content=False)
-    except urllib3.exceptions.IncompleteRead:
-        raise BodyIncomplete("the answer is shorter than announced") from None
-    return bytes(data)
+    except urllib3.exceptions.ProtocolError as error:
+        if not isinstance(error.args[-1], http.client.IncompleteRead):
+            raise
+    else:
+        return bytes(data)
+    raise BodyIncomplete("the answer is shorter than announced")

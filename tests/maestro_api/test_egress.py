@@ -1,0 +1,428 @@
+"""Where a token may go, and over what: the exact allow-list, TLS, no redirects, nothing from the environment."""
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import ssl
+import time
+from dataclasses import replace
+
+import pytest
+import requests
+import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maestro_api import (
+    DEMO,
+    NO_RETRY,
+    PRODUCTION,
+    ConnectFailed,
+    DeadlineExceeded,
+    Environment,
+    InvalidRequest,
+    MaestroClient,
+    OAuthClient,
+    RedirectRefused,
+    TLSFailed,
+    simulator_environment,
+)
+from maestro_api.environments import origin_of
+from maestro_api.transport import Call, Transport
+from maestro_api.wire import DeadlineAdapter, tls_context
+from tests.maestro_api.conftest import ACCOUNT, API, BASE, TOKEN, WORKFLOW, answer
+
+EMPTY_LIST = b'{"data":[]}'
+
+HOSTILE = [
+    "https://evil.test/v1",
+    "http://api.docusign.com/v1",
+    "//api.docusign.com/v1",
+    "https://api.docusign.com.evil.test/v1",
+    "https://api.docusign.com@evil.test/v1",
+    "https://evil.test#@api.docusign.com/v1",
+    "https://evil.test\\@api.docusign.com/v1",
+    "https://evil.test/https://api.docusign.com",
+    "https://api.docusign.com:8443/v1",
+    "https://api.docusign.com:/v1",
+    "https://api.docusign.com./v1",
+    "https://api-d.docusign.com/v1",
+    "https://xapi.docusign.com/v1",
+    "https://api.docusign.com%2eevil.test/v1",
+    "https://api.docusign.com%00.evil.test/v1",
+    "https://user:pass@api.docusign.com/v1",
+    "https://аpi.docusign.com/v1",  # a Cyrillic letter
+    "https://api。docusign。com/v1",
+    "https://127.0.0.1/v1",
+    "https://[::1]/v1",
+    "https://2130706433/v1",
+    "https://169.254.169.254/latest",
+    "ftp://api.docusign.com/v1",
+    "file:///etc/passwd",
+    "javascript:alert(1)",
+    "https:api.docusign.com/v1",
+    "https:///v1",
+    "https://api.docusign.com:99999/v1",
+    "https://api.docusign.com:abc/v1",
+    "https://api.docusign.com /v1",
+    "https://api.docusign.com\t/v1",
+    "https://api.docusign.com\r\nX: y/v1",
+    " https://api.docusign.com/v1",
+    "https://[api.docusign.com]/v1",
+    "https://api.docusign.com,evil.test/v1",
+    "https://api_docusign.com/v1",
+    "https://docusign.com/v1",
+    "https://apps.docusign.com/v1",
+    "",
+    "api.docusign.com",
+]
+
+
+@pytest.mark.parametrize("url", HOSTILE)
+def test_a_token_never_goes_to_a_hostile_address(docusign, url):
+    """E-1, E-5: exact scheme, host and port, or nothing is sent (the mock fails on any request)."""
+    call = Call("list_workflows", "GET", url, "/v1", writes=False, authorization="Bearer x")
+    with pytest.raises(InvalidRequest):
+        Transport(PRODUCTION).request(call)
+    assert len(docusign.calls) == 0
+
+
+@settings(deadline=None)
+@given(prefix=st.text(max_size=12), suffix=st.text(max_size=12))
+def test_no_text_around_the_host_gets_past_the_list(prefix, suffix):
+    """E-1: whatever is put before or after the host, an allowed origin parses as that very host for requests too."""
+    url = f"https://{prefix}api.docusign.com{suffix}"
+    origin = origin_of(url)
+    if origin in PRODUCTION.allowed_origins:
+        prepared = requests.Request("GET", url).prepare()
+        parsed = urllib3.util.parse_url(prepared.url)
+        assert (parsed.scheme, parsed.host, parsed.port or 443) == ("https", "api.docusign.com", 443)
+
+
+@settings(deadline=None)
+@given(url=st.text(alphabet="https:/@.#?\\apidocusgnmevl-[]%0:42", max_size=60))
+def test_the_list_agrees_with_what_is_connected_to(url):
+    """E-1: our parser and the one that opens the connection never disagree about an allowed address."""
+    origin = origin_of(url)
+    if origin is not None:
+        with contextlib.suppress(urllib3.exceptions.LocationParseError):
+            parsed = urllib3.util.parse_url(url)
+            assert parsed.scheme == origin[0]
+            assert (parsed.host or "").strip("[]").lower() == origin[1]
+
+
+def test_the_address_of_an_answer_is_compared_and_never_called(docusign, client):
+    """E-1: the trigger goes to the configured host only, and the difference is told without its secrets."""
+    secret_url = f"https://evil.test/v1/accounts/{ACCOUNT}/workflows/{WORKFLOW}/actions/trigger?mtid=a&mtsec=canary"
+    docusign.get(
+        f"{API}/workflows/{WORKFLOW}/trigger-requirements",
+        json={"trigger_id": WORKFLOW, "trigger_http_config": {"method": "PUT", "url": secret_url}},
+    )
+    docusign.post(f"{API}/workflows/{WORKFLOW}/actions/trigger", json={"instance_id": WORKFLOW}, status=201)
+    requirements = client.get_trigger_requirements(WORKFLOW)
+    notes = requirements.differs_from(client.trigger_url(WORKFLOW))
+    client.trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={})
+    assert [call.request.url.partition("/v1")[0] for call in docusign.calls] == [BASE, BASE]
+    assert any("evil.test" in note for note in notes)
+    assert any("PUT" in note for note in notes)
+    assert "canary" not in "".join(notes) + repr(requirements)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9000@evil.test/v1",
+        "//evil",
+        "http://[bad/",
+        f"{BASE}/v1/accounts/99999999-1111-4111-8111-111111111111/workflows/{WORKFLOW}/actions/trigger",
+    ],
+)
+def test_every_other_address_is_noted(docusign, client, url):
+    """E-1: another host, no scheme, an unreadable one, another account."""
+    docusign.get(
+        f"{API}/workflows/{WORKFLOW}/trigger-requirements",
+        json={"trigger_http_config": {"method": "POST", "url": url}},
+    )
+    assert client.get_trigger_requirements(WORKFLOW).differs_from(client.trigger_url(WORKFLOW))
+
+
+def test_our_own_address_is_no_difference(docusign, client):
+    docusign.get(
+        f"{API}/workflows/{WORKFLOW}/trigger-requirements",
+        json={"trigger_http_config": {"method": "POST", "url": f"{API}/workflows/{WORKFLOW}/actions/trigger"}},
+    )
+    assert client.get_trigger_requirements(WORKFLOW).differs_from(client.trigger_url(WORKFLOW)) == ()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("where", ["same", "other"])
+def test_redirects_are_never_followed(raw_server, client_of, status, where):
+    """E-2: neither for reading nor for writing, neither to the same nor to another host."""
+    other = raw_server(answer(EMPTY_LIST))
+    target = "/elsewhere" if where == "same" else f"{other.url}/elsewhere"
+    server = raw_server(answer(b"", status=f"{status} Go", headers=(f"Location: {target}",)))
+    client = client_of(server)
+    with pytest.raises(RedirectRefused):
+        client.list_workflows()
+    with pytest.raises(RedirectRefused) as caught:
+        client.trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={})
+    assert caught.value.may_have_happened
+    assert len(server.requests) == 2
+    assert other.requests == []
+
+
+def test_the_body_of_a_redirect_is_not_read(raw_server, client_of):
+    """E-2, E-7: requests itself would load it all."""
+    sent = []
+
+    def serve(connection, _):
+        connection.sendall(answer(b"", status="302 Found", headers=("Location: /x",), length=10**9))
+        for _ in range(200):
+            connection.sendall(bytes(1024 * 1024))
+            sent.append(1)
+
+    with pytest.raises(RedirectRefused):
+        client_of(raw_server(serve)).list_workflows()
+    assert len(sent) < 100
+
+
+def test_nothing_is_taken_from_the_environment(raw_server, client_of, monkeypatch, tmp_path):
+    """E-3: planted netrc, proxy and CA bundle change nothing; the bearer token arrives as it is."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login evil password evil\n")
+    netrc.chmod(0o600)
+    proxy = raw_server(answer(EMPTY_LIST))
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server = raw_server(answer(EMPTY_LIST))
+    client_of(server, session=requests.Session()).list_workflows()
+    assert proxy.requests == []
+    assert f"authorization: bearer {TOKEN}".encode() in server.requests[0].lower()
+
+
+def test_cookies_are_not_kept(raw_server, client_of):
+    """E-3: a cookie that was set never comes back, and is not shown in the headers either."""
+    server = raw_server(answer(EMPTY_LIST, headers=("Set-Cookie: a=b; Path=/",)))
+    session = requests.Session()
+    client = client_of(server, session=session)
+    assert "Set-Cookie" not in client.list_workflows().response.headers
+    client.list_workflows()
+    assert b"cookie" not in server.requests[1].lower()
+    assert len(session.cookies) == 0
+
+
+def test_a_session_that_is_handed_in_obeys_the_same_rules():
+    """E-10: retries, environment and redirects of a foreign session are switched off."""
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(max_retries=7))
+    session.mount("https://api-d.docusign.com/", requests.adapters.HTTPAdapter(max_retries=7))
+    MaestroClient(DEMO, ACCOUNT, TOKEN, session=session)
+    adapter = session.get_adapter("https://api-d.docusign.com/v1")
+    assert isinstance(adapter, DeadlineAdapter)
+    assert adapter.max_retries.total == 0
+    assert not session.trust_env
+
+
+def certificate(host, *, days=2, issuer=None):
+    """A key and certificate for `host`, self-signed or signed by `issuer` (key, certificate)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        alternative = x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        alternative = x509.DNSName(host)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(issuer[1].subject if issuer else name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    if issuer:
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer[0].public_key()), critical=False
+        )
+    else:
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    return key, builder.sign(issuer[0] if issuer else key, hashes.SHA256())
+
+
+def server_context(tmp_path, key, cert):
+    path = tmp_path / f"{cert.serial_number}.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + cert.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def trusting_session(ca):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=ca.public_bytes(serialization.Encoding.PEM).decode())
+    session = requests.Session()
+    session.mount("https://", DeadlineAdapter(loopback=True, context=context))
+    return session
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return certificate("Test Authority")
+
+
+def test_a_good_certificate_is_accepted(raw_server, client_of, tmp_path, authority):
+    """E-4: the counterpart of the refusals below, so that they mean something."""
+    server = raw_server(answer(EMPTY_LIST), server_context(tmp_path, *certificate("127.0.0.1", issuer=authority)))
+    listing = client_of(server, session=trusting_session(authority[1])).list_workflows()
+    assert listing.response.status == 200
+
+
+@pytest.mark.parametrize("flaw", ["self-signed", "expired", "wrong host"])
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_bad_certificate_is_refused(raw_server, client_of, tmp_path, authority, flaw, verify):
+    """E-4: also when a session asks not to verify; nothing was sent, and it counts as a TLS failure."""
+    made = {
+        "self-signed": lambda: certificate("127.0.0.1"),
+        "expired": lambda: certificate("127.0.0.1", days=-1, issuer=authority),
+        "wrong host": lambda: certificate("evil.test", issuer=authority),
+    }[flaw]()
+    server = raw_server(answer(EMPTY_LIST), server_context(tmp_path, *made))
+    session = trusting_session(authority[1])
+    session.verify = verify
+    with pytest.raises(TLSFailed) as caught:
+        client_of(server, session=session).trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={})
+    assert not caught.value.may_have_happened
+    assert caught.value.attempts == 1
+    assert server.requests == []
+
+
+def test_a_dripping_tls_server_obeys_the_deadline_too(raw_server, client_of, tmp_path, authority):
+    """E-6: the deadline holds inside a secure connection."""
+
+    def serve(connection, _):
+        for byte in answer(EMPTY_LIST.ljust(500)):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    server = raw_server(serve, server_context(tmp_path, *certificate("127.0.0.1", issuer=authority)))
+    client = client_of(server, session=trusting_session(authority[1]), retry=NO_RETRY)
+    with pytest.raises(DeadlineExceeded):
+        client.list_workflows(deadline=0.5)
+
+
+def test_old_tls_is_not_offered():
+    """E-4: TLS 1.2 at least, certificates and host names checked, no key log."""
+    context = tls_context()
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.keylog_filename is None
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        replace(PRODUCTION, api_url="http://api.docusign.com"),
+        replace(DEMO, oauth_url="http://127.0.0.1:9000"),
+        Environment("simulator", "https://account.docusign.com", "http://127.0.0.1", frozenset()),
+    ],
+)
+def test_plain_http_exists_only_for_a_simulator_on_loopback(environment):
+    """E-4: any other combination does not even make a client."""
+    with pytest.raises(ValueError, match="not an address"):
+        MaestroClient(environment, ACCOUNT, TOKEN)
+
+
+def resolving_to(monkeypatch, *addresses):
+    connects = []
+
+    def resolve(host, port, *_, **__):
+        family = {4: socket.AF_INET, 6: socket.AF_INET6}
+        return [
+            (family[ipaddress.ip_address(each).version], socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses
+        ]
+
+    def connect(self, address):
+        connects.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    return connects
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", str(ipaddress.IPv4Address(0)), "100.64.0.1", "224.0.0.1",
+     "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::"],
+)  # fmt: skip
+def test_a_name_rebound_to_an_inner_address_is_not_connected_to(monkeypatch, address):
+    """E-5: checked at connect, for each address the name resolves to."""
+    connects = resolving_to(monkeypatch, address)
+    with pytest.raises(ConnectFailed):
+        MaestroClient(PRODUCTION, ACCOUNT, TOKEN, session=requests.Session(), retry=NO_RETRY).list_workflows()
+    assert connects == []
+
+
+def test_every_public_address_of_a_name_is_tried(monkeypatch):
+    """E-5: the check does not keep us from real addresses."""
+    connects = resolving_to(monkeypatch, "127.0.0.1", "93.184.216.34", "2606:2800:220:1::1")
+    with pytest.raises(ConnectFailed):
+        MaestroClient(PRODUCTION, ACCOUNT, TOKEN, session=requests.Session(), retry=NO_RETRY).list_workflows()
+    assert [address[0] for address in connects] == ["93.184.216.34", "2606:2800:220:1::1"]
+
+
+def test_a_simulator_connects_to_loopback_only(monkeypatch):
+    """E-4: even if "localhost" were made to mean something else."""
+    connects = resolving_to(monkeypatch, "93.184.216.34")
+    environment = simulator_environment("http://localhost:9000")
+    with pytest.raises(ConnectFailed):
+        MaestroClient(environment, ACCOUNT, TOKEN, retry=NO_RETRY).list_workflows()
+    assert connects == []
+
+
+def test_the_address_of_userinfo_is_never_called(docusign):
+    """E-5: base_uri is kept as text."""
+    docusign.get(
+        f"{BASE}/oauth/userinfo",
+        json={"sub": ACCOUNT, "accounts": [{"account_id": ACCOUNT, "base_uri": "https://evil.test"}]},
+    )
+    OAuthClient(simulator_environment(BASE), "id", "secret", "https://us/callback").userinfo(TOKEN)
+    assert len(docusign.calls) == 1
+
+
+def test_the_libraries_are_recent_enough():
+    """E-8: below these, urllib3 unpacks without bounds."""
+    assert tuple(int(part) for part in urllib3.__version__.split(".")[:3]) >= (2, 6, 3)
+    assert tuple(int(part) for part in requests.__version__.split(".")[:2]) >= (2, 32)
+
+
+@pytest.mark.parametrize("url", ["http://example.com", "http://10.0.0.1", "http://127.0.0.1.evil.test", "ftp://localhost",
+                                 "http://localhost@evil.test", "http://localhost?x=1", ""])  # fmt: skip
+def test_a_simulator_elsewhere_is_refused(url):
+    """E-4: loopback or nothing."""
+    with pytest.raises(ValueError, match="simulator"):
+        simulator_environment(url)
+
+
+def test_a_simulator_address_keeps_its_prefix_and_may_have_another_api_host(docusign):
+    environment = simulator_environment(BASE + "/", "http://localhost:9100/mock/")
+    docusign.get(f"http://localhost:9100/mock/v1/accounts/{ACCOUNT}/workflows", json={"data": []})
+    MaestroClient(environment, ACCOUNT, TOKEN).list_workflows()
+    assert len(docusign.calls) == 1
