@@ -7,11 +7,14 @@ import sys
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
+from dashboard.checks import refuse_bad_settings
+
 
 def main() -> None:
-    """Run a command; a bad setting ends it with its own line instead of a traceback."""
+    """Run a command; bad settings end it with a line each instead of a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
     try:
+        refuse_bad_settings(sys.argv)
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"Settings: {error}")

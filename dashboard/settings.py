@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONE, SELF
 
-from dashboard.startup import read_setting
+from dashboard.startup import read_database, read_flag, read_setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # --- What kind of console this is -----------------------------------------------------------------------------------
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
-DEBUG = read_setting(env.bool, "DJANGO_DEBUG", default=False)
+DEBUG = read_flag(env, "DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
 
@@ -28,7 +28,7 @@ DOCUSIGN_SCOPES = env.str("DOCUSIGN_SCOPES", default="signature aow_manage").spl
 DOCUSIGN_SIMULATOR_URL = env.str("DOCUSIGN_SIMULATOR_URL", default="http://127.0.0.1:9000")
 DOCUSIGN_API_URL = env.str("DOCUSIGN_API_URL", default="")
 # Docusign documents no way to revoke a token, so a real one is told only where somebody asked for it.
-DOCUSIGN_REVOKE = read_setting(env.bool, "DOCUSIGN_REVOKE", default=DOCUSIGN_ENVIRONMENT == "simulator")
+DOCUSIGN_REVOKE = read_flag(env, "DOCUSIGN_REVOKE", default=DOCUSIGN_ENVIRONMENT == "simulator")
 CONSOLE_ACCOUNTS = [account.strip().lower() for account in env.list("CONSOLE_ACCOUNTS", default=[])]
 CONNECT_HMAC_KEYS = env.list("CONNECT_HMAC_KEYS", default=[])
 IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
@@ -36,7 +36,7 @@ SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=5
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # --- Stores ---------------------------------------------------------------------------------------------------------
-DATABASES = {"default": read_setting(env.db_url, "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": read_database(env, "DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers queue instead of failing (IMMEDIATE), readers never wait (WAL), and an intent survives a power cut (FULL).
     DATABASES["default"]["OPTIONS"] = {

@@ -8,7 +8,10 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
+from dashboard.checks import refuse_bad_settings  # the name of the settings must be set before
+
 try:
+    refuse_bad_settings(["wsgi", "serve"])
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
     sys.exit(f"Settings: {error}")

@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from dashboard.models import User
 
-AREAS = frozenset("Africa America Antarctica Asia Atlantic Australia Europe Indian Pacific".split())
+AREAS = frozenset(["Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"])
 
 
 @cache

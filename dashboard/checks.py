@@ -1,0 +1,170 @@
+"""Start-up checks (S-19): a bad setting stops the start. Their one rule: one line each, which names the variable, never its value."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from dashboard import crypto
+
+ENVIRONMENTS = ("simulator", "demo", "production")
+DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql", "celery+redis", "celery+rediss")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+SECRET_LENGTH = 50
+HMAC_KEY_LENGTH = 32
+CALLBACK_PATH = "/oauth/callback/"
+# These run before there is a configuration, or bring their own.
+NEED_NO_SETTINGS = frozenset({"demo", "simulator", "help", "version", "collectstatic", "makemigrations"})
+
+
+def problems() -> list[str]:
+    """Every bad setting as one line; empty when the console may start."""
+    return [line for check in CHECKS for line in check()]
+
+
+def refuse_bad_settings(arguments: list[str]) -> None:
+    """End the process with one line for each bad setting; commands that need no settings pass."""
+    command = next((each for each in arguments[1:] if not each.startswith("-")), "help")
+    if command in NEED_NO_SETTINGS:
+        return
+    if found := problems():
+        sys.exit("\n".join(f"Settings: {line}" for line in found))
+
+
+def _secret_key() -> Iterator[str]:
+    try:
+        secret = settings.SECRET_KEY
+    except ImproperlyConfigured:
+        secret = ""
+    if not secret:
+        yield "DJANGO_SECRET_KEY is missing; set it to at least 50 random characters."
+    elif len(secret) < SECRET_LENGTH or len(set(secret)) < 10 or secret.startswith("django-insecure-"):
+        yield "DJANGO_SECRET_KEY is too weak; set it to at least 50 random characters."
+    elif secret in {key.strip() for key in settings.TOKEN_KEYS}:
+        yield "DJANGO_SECRET_KEY is one of TOKEN_KEYS; each needs a value of its own."
+
+
+def _token_keys() -> Iterator[str]:
+    if not settings.TOKEN_KEYS:
+        yield "TOKEN_KEYS is missing; set it to the base64 of 32 random bytes (several keys with commas, the newest first)."
+    seen = set()
+    for number, text in enumerate(settings.TOKEN_KEYS, start=1):
+        try:
+            key = crypto.decode_key(text)
+        except crypto.BadKey as error:
+            yield f"TOKEN_KEYS cannot be used: key {number} of {len(settings.TOKEN_KEYS)}: {error}."
+            continue
+        if key in seen:
+            yield f"TOKEN_KEYS names one key twice (number {number})."
+        if len(set(key)) < 8:
+            yield f"TOKEN_KEYS cannot be used: key {number} is not random."
+        seen.add(key)
+
+
+def _hosts() -> Iterator[str]:
+    hosts = settings.ALLOWED_HOSTS
+    if not hosts:
+        yield "DJANGO_ALLOWED_HOSTS is empty; name the host of this console."
+    if any("*" in host for host in hosts):
+        yield "DJANGO_ALLOWED_HOSTS must name each host; '*' would let any site speak for this console."
+    elif settings.DOCUSIGN_ENVIRONMENT == "simulator" and not set(hosts) <= LOOPBACK:
+        yield "DJANGO_ALLOWED_HOSTS must be hosts of this machine only while DOCUSIGN_ENVIRONMENT is simulator."
+    if settings.DEBUG and not set(hosts) <= LOOPBACK:
+        yield "DJANGO_DEBUG must be off where DJANGO_ALLOWED_HOSTS names anything but this machine."
+
+
+def _environment() -> Iterator[str]:
+    if settings.DOCUSIGN_ENVIRONMENT not in ENVIRONMENTS:
+        yield "DOCUSIGN_ENVIRONMENT must be simulator, demo or production."
+    for name in ("DOCUSIGN_CLIENT_ID", "DOCUSIGN_CLIENT_SECRET", "DOCUSIGN_REDIRECT_URI"):
+        if not getattr(settings, name):
+            yield f"{name} is missing; Docusign gives it with the integration key."
+    if settings.DOCUSIGN_CLIENT_ID and not _is_uuid(settings.DOCUSIGN_CLIENT_ID):
+        yield "DOCUSIGN_CLIENT_ID must be the integration key, which is a UUID."
+    if not {"signature", "aow_manage"} <= set(settings.DOCUSIGN_SCOPES):
+        yield "DOCUSIGN_SCOPES must hold signature and aow_manage; every workflow call needs both."
+    if {"openid", "impersonation"} & set(settings.DOCUSIGN_SCOPES):
+        yield "DOCUSIGN_SCOPES must not hold openid or impersonation; this console uses neither."
+
+
+def _redirect_uri() -> Iterator[str]:
+    uri = settings.DOCUSIGN_REDIRECT_URI
+    if not uri:
+        return
+    parts = _split(uri)
+    if parts is None or not parts.hostname or parts.query or parts.fragment or parts.path != CALLBACK_PATH:
+        yield f"DOCUSIGN_REDIRECT_URI must be the full address of this console's {CALLBACK_PATH}."
+        return
+    is_rehearsal = settings.DOCUSIGN_ENVIRONMENT == "simulator" and parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_rehearsal):
+        yield "DOCUSIGN_REDIRECT_URI must begin with https (http only on this machine with the simulator)."
+
+
+def _simulator() -> Iterator[str]:
+    if settings.DOCUSIGN_API_URL and settings.DOCUSIGN_ENVIRONMENT != "simulator":
+        yield "DOCUSIGN_API_URL is honoured only with DOCUSIGN_ENVIRONMENT=simulator; remove it."
+    if settings.DOCUSIGN_ENVIRONMENT != "simulator":
+        return
+    for name in ("DOCUSIGN_SIMULATOR_URL", "DOCUSIGN_API_URL"):
+        value = getattr(settings, name)
+        parts = _split(value)
+        is_local = parts is not None and parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
+        if (value or name == "DOCUSIGN_SIMULATOR_URL") and not is_local:
+            yield f"{name} must be an http address on this machine, such as http://127.0.0.1:9000."
+
+
+def _lists() -> Iterator[str]:
+    if any(not _is_uuid(each) for each in settings.CONSOLE_ACCOUNTS):
+        yield "CONSOLE_ACCOUNTS must be Docusign account ids (UUIDs) with commas between them."
+    for number, key in enumerate(settings.CONNECT_HMAC_KEYS, start=1):
+        if len(key.strip()) < HMAC_KEY_LENGTH:
+            yield f"CONNECT_HMAC_KEYS cannot be used: key {number} has fewer than {HMAC_KEY_LENGTH} characters."
+
+
+def _figures() -> Iterator[str]:
+    if settings.SYNC_INTERVAL_SECONDS <= 0:
+        yield "SYNC_INTERVAL_SECONDS must be a whole number above 0."
+    if settings.LOG_LEVEL not in LOG_LEVELS:
+        yield "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+
+
+def _stores() -> Iterator[str]:
+    if settings.DATABASES["default"].get("ENGINE") not in DATABASE_ENGINES:
+        yield "DATABASE_URL must begin with sqlite:/// or postgres://."
+    if settings.QUEUE_URL.partition("://")[0] not in QUEUE_SCHEMES:
+        yield "QUEUE_URL must begin with sqlite:///, redis://, postgres:// or celery+redis://."
+
+
+CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
+    _secret_key,
+    _token_keys,
+    _hosts,
+    _environment,
+    _redirect_uri,
+    _simulator,
+    _lists,
+    _figures,
+    _stores,
+)
+
+
+def _is_uuid(text: str) -> bool:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        return False
+    return UUID(text).int != 0
+
+
+def _split(url: Any) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except (TypeError, ValueError):
+        return None
+    return parts

@@ -1,0 +1,142 @@
+"""S-19: a bad setting stops the start, each with one clear line; a good one passes Django's own deployment check."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard import checks
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "q83vEjRWeJq83u8SNFZ4mqvN7xI0VniavM3vEjRWeJo="
+GOOD = {
+    "DJANGO_SECRET_KEY": "b7Yk2-only-for-tests-0pQwXz9-Lr4Tn8Vs1Hd6Fg3Jm5Cu-eAoIy",
+    "DJANGO_DEBUG": "false",
+    "DJANGO_ALLOWED_HOSTS": "console.example.com",
+    "DATABASE_URL": "sqlite:////nonexistent/checks.sqlite3",
+    "QUEUE_URL": "sqlite:////nonexistent/queue.sqlite3",
+    "TOKEN_KEYS": KEY,
+    "DOCUSIGN_ENVIRONMENT": "production",
+    "DOCUSIGN_CLIENT_ID": "0c5e7a94-2b61-4d3f-9e8a-5f1c6b7d2a10",
+    "DOCUSIGN_CLIENT_SECRET": "5b8f0e3d-7c42-4a96-b1d5-e60a9f2c8d77",
+    "DOCUSIGN_REDIRECT_URI": "https://console.example.com/oauth/callback/",
+    "DOCUSIGN_SCOPES": "signature aow_manage",
+    "DOCUSIGN_API_URL": "",
+    "CONSOLE_ACCOUNTS": "6f1d2c1a-5a0e-4c1b-9a52-3f0f6a7c1d01",
+    "CONNECT_HMAC_KEYS": "",
+    "SYNC_INTERVAL_SECONDS": "900",
+    "LOG_LEVEL": "INFO",
+}
+SIMULATED = {
+    "DOCUSIGN_ENVIRONMENT": "simulator",
+    "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
+    "DOCUSIGN_REDIRECT_URI": "http://127.0.0.1:8000/oauth/callback/",
+    "DOCUSIGN_SIMULATOR_URL": "http://127.0.0.1:9000",
+}
+# What is changed, and the variable that the line must name.
+BAD: list[tuple[dict[str, str], str]] = [
+    ({"DJANGO_SECRET_KEY": ""}, "DJANGO_SECRET_KEY"),
+    ({"DJANGO_SECRET_KEY": "short"}, "DJANGO_SECRET_KEY"),
+    ({"DJANGO_SECRET_KEY": "a" * 60}, "DJANGO_SECRET_KEY"),
+    ({"DJANGO_DEBUG": "maybe"}, "DJANGO_DEBUG"),
+    ({"DJANGO_DEBUG": "true"}, "DJANGO_DEBUG"),
+    ({"DJANGO_ALLOWED_HOSTS": "*"}, "DJANGO_ALLOWED_HOSTS"),
+    ({"DJANGO_ALLOWED_HOSTS": ""}, "DJANGO_ALLOWED_HOSTS"),
+    ({"TOKEN_KEYS": ""}, "TOKEN_KEYS"),
+    ({"TOKEN_KEYS": "not base64!"}, "TOKEN_KEYS"),
+    ({"TOKEN_KEYS": "c2hvcnQ="}, "TOKEN_KEYS"),
+    ({"TOKEN_KEYS": f"{KEY},{KEY}"}, "TOKEN_KEYS"),
+    ({"TOKEN_KEYS": "A" * 43 + "="}, "TOKEN_KEYS"),
+    ({"DOCUSIGN_ENVIRONMENT": "staging"}, "DOCUSIGN_ENVIRONMENT"),
+    ({"DOCUSIGN_CLIENT_ID": ""}, "DOCUSIGN_CLIENT_ID"),
+    ({"DOCUSIGN_CLIENT_ID": "my-app"}, "DOCUSIGN_CLIENT_ID"),
+    ({"DOCUSIGN_CLIENT_SECRET": ""}, "DOCUSIGN_CLIENT_SECRET"),
+    ({"DOCUSIGN_REDIRECT_URI": ""}, "DOCUSIGN_REDIRECT_URI"),
+    ({"DOCUSIGN_REDIRECT_URI": "http://console.example.com/oauth/callback/"}, "DOCUSIGN_REDIRECT_URI"),
+    ({"DOCUSIGN_REDIRECT_URI": "https://console.example.com/elsewhere/"}, "DOCUSIGN_REDIRECT_URI"),
+    ({"DOCUSIGN_REDIRECT_URI": "/oauth/callback/"}, "DOCUSIGN_REDIRECT_URI"),
+    ({"DOCUSIGN_SCOPES": "signature"}, "DOCUSIGN_SCOPES"),
+    ({"DOCUSIGN_SCOPES": "signature aow_manage openid"}, "DOCUSIGN_SCOPES"),
+    ({"DOCUSIGN_API_URL": "http://127.0.0.1:9000"}, "DOCUSIGN_API_URL"),
+    (SIMULATED | {"DJANGO_ALLOWED_HOSTS": "console.example.com"}, "DJANGO_ALLOWED_HOSTS"),
+    (SIMULATED | {"DOCUSIGN_SIMULATOR_URL": "http://docusign.example.com"}, "DOCUSIGN_SIMULATOR_URL"),
+    (SIMULATED | {"DOCUSIGN_SIMULATOR_URL": "https://account.docusign.com"}, "DOCUSIGN_SIMULATOR_URL"),
+    (SIMULATED | {"DOCUSIGN_API_URL": "https://api.docusign.com"}, "DOCUSIGN_API_URL"),
+    (SIMULATED | {"DOCUSIGN_REDIRECT_URI": "http://console.example.com/oauth/callback/"}, "DOCUSIGN_REDIRECT_URI"),
+    ({"CONSOLE_ACCOUNTS": "123456"}, "CONSOLE_ACCOUNTS"),
+    ({"CONNECT_HMAC_KEYS": "short"}, "CONNECT_HMAC_KEYS"),
+    ({"SYNC_INTERVAL_SECONDS": "-5"}, "SYNC_INTERVAL_SECONDS"),
+    ({"SYNC_INTERVAL_SECONDS": "soon"}, "SYNC_INTERVAL_SECONDS"),
+    ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
+    ({"DATABASE_URL": "mongo://db/console"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "db.sqlite3"}, "DATABASE_URL"),
+    ({"QUEUE_URL": "kafka://queue"}, "QUEUE_URL"),
+]
+
+
+def run(changes: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    variables = {name: value for name, value in os.environ.items() if name not in GOOD | SIMULATED}
+    variables |= {"DJANGO_SETTINGS_MODULE": "dashboard.settings"} | GOOD | changes
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("changes", "named"), BAD, ids=[f"{name}-{n}" for n, (_, name) in enumerate(BAD)])
+def test_a_bad_setting_stops_the_start_with_one_line_that_names_it(changes: dict[str, str], named: str) -> None:
+    """S-19: exit other than 0, one line a fault, the variable named and its value not repeated."""
+    ended = run(changes, "manage.py", "check")
+    lines = ended.stderr.strip().splitlines()
+    assert ended.returncode != 0
+    assert lines, ended.stdout
+    assert all(line.startswith("Settings: ") for line in lines), ended.stderr
+    assert any(named in line for line in lines), ended.stderr
+
+
+@pytest.mark.processes
+def test_the_server_refuses_bad_settings_like_the_commands_do() -> None:
+    """S-19: the WSGI entry ends with the same line."""
+    ended = run({"TOKEN_KEYS": "c2hvcnQ="}, "-c", "import dashboard.wsgi")
+    assert ended.returncode != 0
+    assert ended.stderr.strip().splitlines() == [
+        "Settings: TOKEN_KEYS cannot be used: key 1 of 1: a key has 5 bytes instead of 32."
+    ]
+
+
+@pytest.mark.processes
+def test_a_production_like_environment_passes_the_deployment_check() -> None:
+    """S-18: Django's own check finds nothing to warn of."""
+    ended = run({}, "manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    assert ended.returncode == 0, ended.stderr
+    assert "no issues" in ended.stdout
+
+
+@pytest.mark.processes
+def test_a_rehearsal_on_this_machine_may_start() -> None:
+    ended = run(SIMULATED, "manage.py", "check")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_secret_key_may_not_be_a_token_key(settings: Any) -> None:
+    """S-19: one leak must not open both."""
+    long_key = KEY + "x" * 20
+    settings.SECRET_KEY = long_key
+    settings.TOKEN_KEYS = [long_key]
+    assert any("each needs a value of its own" in line for line in checks.problems())
+
+
+def test_no_line_repeats_a_secret(settings: Any) -> None:
+    settings.TOKEN_KEYS = ["a-canary-that-is-no-key"]
+    settings.CONNECT_HMAC_KEYS = ["canary-hmac"]
+    settings.DOCUSIGN_CLIENT_ID = "canary-client"
+    assert "canary" not in "".join(checks.problems())
+
+
+@pytest.mark.parametrize("command", sorted(checks.NEED_NO_SETTINGS))
+def test_commands_that_bring_their_own_settings_start_without_any(settings: Any, command: str) -> None:
+    settings.TOKEN_KEYS = []
+    assert checks.refuse_bad_settings(["manage.py", "-v", command]) is None  # type: ignore[func-returns-value]
