@@ -155,6 +155,17 @@ def test_every_template_can_be_read_and_names_known_icons(name: object) -> None:
     assert all(get_template(part) for part in re.findall(r'{% include "([^"]+)"', source))
 
 
+def test_python_names_only_icons_of_the_table() -> None:
+    sources = {path: path.read_text() for path in (settings.BASE_DIR / "dashboard").rglob("*.py")}
+    named = {
+        (path.name, name)
+        for path, source in sources.items()
+        for name in re.findall(r'(?:"icon": |icon=)"([^"]+)"', source)
+        if name not in ICONS
+    }
+    assert named == set()
+
+
 @pytest.mark.parametrize("looks", [INSTANCE_LOOKS, OPERATION_LOOKS, WORKFLOW_LOOKS])
 def test_every_state_has_an_icon_and_a_tone_of_ours(looks: dict[str, object]) -> None:
     tones = {"running", "good", "warning", "danger", "neutral", "unknown"}

@@ -12,6 +12,7 @@ from django.contrib.messages.storage.base import Message
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
+from heroicons.templatetags.heroicons import heroicon_outline
 
 from dashboard import wording
 from dashboard.icons import ICONS
@@ -280,7 +281,17 @@ def test_a_missing_state_is_unknown_and_never_good() -> None:
 
 @pytest.mark.parametrize("name", sorted(ICONS))
 def test_every_icon_of_the_table_exists(name: str) -> None:
-    assert Seen(render("{% icon name %}", name=name)).tags[0] == "svg"
+    assert heroicon_outline(ICONS[name]).startswith("<svg")
+
+
+def test_an_icon_is_small_and_silent() -> None:
+    seen = Seen(render('{% icon "cancel" %}'))
+    assert seen.attributes["aria-hidden"] == "true"
+    assert (seen.attributes["class"], seen.attributes["width"]) == ("icon", "16")
+
+
+def test_a_wrong_icon_name_does_not_cost_the_page() -> None:
+    assert render('{% icon "no such thing" %}') == render('{% icon "info" %}')
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from heroicons import IconDoesNotExist
 from heroicons.templatetags.heroicons import heroicon_outline
 
 from dashboard import wording
@@ -97,7 +98,12 @@ ODD_NAMES = {
 @register.simple_tag
 def icon(name: str) -> str:
     """An icon of ours by what it means; readers skip it, so a word or hidden text must stand beside it."""
-    return heroicon_outline(glyph(str(name)), size=16, **{"class": "icon", "focusable": "false"})
+    attributes = {"class": "icon", "focusable": "false"}
+    try:
+        return heroicon_outline(glyph(str(name)), size=16, **attributes)
+    except IconDoesNotExist:
+        # The sign only repeats the word beside it, so a wrong name must not cost the page. Tests find wrong names.
+        return heroicon_outline(glyph("info"), size=16, **attributes)
 
 
 @register.simple_tag
