@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import responses
+from django.db import connection
 from django.test import Client
-from maestro_api.simulator.inprocess import install
 
-from dashboard import facts
+from dashboard import append_only, facts
 from dashboard.models import Account, Membership, Rights, Role
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator, SimulatorServer
+from maestro_api.simulator.inprocess import install
 from tests.factories import AccountFactory, person, sealed_tokens
 
 SIMULATOR_URL = "http://127.0.0.1:9000"
@@ -92,3 +93,18 @@ def signed_in() -> Callable[..., Client]:
         return client
 
     return client_of
+
+
+@pytest.fixture(autouse=True)
+def _audit_entries_can_be_emptied(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test with real transactions empties its tables afterwards, which the audit's triggers refuse to anything else."""
+    marker = request.node.get_closest_marker("django_db")
+    is_marked = marker is not None and bool(marker.kwargs.get("transaction"))
+    if not is_marked and not {"transactional_db", "live_server"} & set(request.fixturenames):
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    append_only.remove(connection)
+    append_only.install(connection)
+    yield
+    append_only.remove(connection)

@@ -40,6 +40,8 @@ class ApiBudget(models.Model):
     burst_remaining = models.IntegerField(null=True)
     seen_at = models.DateTimeField(null=True)
     blocked_until = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0, help_text="Straight failures of Docusign: the breaker's count.")
+    open_until = models.DateTimeField(null=True, help_text="While the breaker is open, nothing is asked.")
 
     def __str__(self) -> str:
         return f"Budget of {self.account}"

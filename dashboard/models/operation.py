@@ -71,6 +71,10 @@ class Operation(models.Model):
     settled_at = models.DateTimeField(null=True)
     absent_looks = models.PositiveIntegerField(default=0)
     first_absent_at = models.DateTimeField(null=True)
+    last_absent_at = models.DateTimeField(null=True)
+    settle_key = models.CharField(
+        max_length=64, blank=True, help_text="One-time key of the form that settled it by hand."
+    )
     last_checked_at = models.DateTimeField(null=True)
     next_check_at = models.DateTimeField(null=True)
     http_status = models.PositiveIntegerField(null=True)

@@ -11,8 +11,6 @@ class Schedule(models.Model):
 
     name = models.CharField(max_length=64, primary_key=True)
     due_at = models.DateTimeField()
-    lease_until = models.DateTimeField(null=True)
-    last_ended_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.name

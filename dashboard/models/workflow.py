@@ -55,6 +55,9 @@ class Workflow(models.Model):
     )
     asked_at = models.DateTimeField(null=True)
     asked_by = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
+    asked_ended_at = models.DateTimeField(
+        null=True, help_text="When Docusign showed a later change, which made `asked_state` a thing of the past."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["account", "status"])]
@@ -70,10 +73,8 @@ class Workflow(models.Model):
     @property
     def is_paused_by_us(self) -> bool:
         """Docusign confirmed our pause; a list that still says active does not contradict it."""
-        return self.asked_state == WorkflowState.PAUSED and self.status in (
-            WorkflowState.ACTIVE,
-            WorkflowState.INACTIVE,
-        )
+        is_kept = self.asked_state == WorkflowState.PAUSED and self.asked_ended_at is None
+        return is_kept and self.status in (WorkflowState.ACTIVE, WorkflowState.INACTIVE)
 
     @property
     def look(self) -> Look:

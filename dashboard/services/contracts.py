@@ -1,0 +1,126 @@
+"""Contracts: what a workflow asks for when it is triggered, every version of it, and what changed between two.
+
+The one rule: the address that Docusign names is compared and noted, never stored and never called (E-1).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.models import Contract, Membership, Workflow
+from dashboard.services.calls import calling, explained
+from dashboard.services.instances import bump
+from maestro_api import MaestroError, TriggerRequirements
+
+LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ContractChange:
+    """One difference between two versions; `field` is the input's name."""
+
+    field: str
+    sentence: str
+
+
+def read_contract(workflow: Workflow, *, membership: Membership, deadline: float | None = None) -> Contract:
+    """Ask Docusign (one call) and store the version it answered."""
+    try:
+        with calling(membership, deadline=deadline) as client:
+            answer = client.get_trigger_requirements(str(workflow.pk))
+            notes = [*answer.differs_from(client.trigger_url(str(workflow.pk))), *answer.oddities]
+    except MaestroError as error:
+        raise explained(error) from error
+    return _store(workflow, answer, notes)
+
+
+def current_contract(workflow: Workflow) -> Contract | None:
+    """The version that was seen last."""
+    return Contract.objects.filter(workflow=workflow).order_by("-last_seen_at").first()
+
+
+def history(workflow: Workflow) -> list[tuple[Contract, list[ContractChange]]]:
+    """Every version, newest first, each with what it changed from the one before it."""
+    versions = list(Contract.objects.filter(workflow=workflow).order_by("first_seen_at"))
+    pairs = zip([None, *versions], versions, strict=False)
+    return [(new, diff(old, new) if old else []) for old, new in pairs][::-1]
+
+
+def diff(old: Contract, new: Contract) -> list[ContractChange]:
+    """What a person who filled the old form should know about the new one."""
+    before = {item["name"]: item for item in old.fields}
+    after = {item["name"]: item for item in new.fields}
+    changes = [ContractChange(name, f"“{name}” is no longer asked for.") for name in before if name not in after]
+    for name, item in after.items():
+        if name not in before:
+            changes.append(ContractChange(name, f"“{name}” is new ({item['kind']}{_must(item)})."))
+        else:
+            changes += [ContractChange(name, sentence) for sentence in _moved(name, before[name], item)]
+    common = [name for name in before if name in after]
+    if not changes and common != [name for name in after if name in before]:
+        changes.append(ContractChange("", "The inputs are asked for in another order."))
+    return changes
+
+
+def _must(item: dict[str, Any]) -> str:
+    return ", with a default" if item["has_default"] else ", required"
+
+
+def _moved(name: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    if old["data_type"] != new["data_type"]:
+        found.append(f"“{name}” was {old['data_type'] or 'of no type'} and is now {new['data_type'] or 'of no type'}.")
+    if old["has_default"] and not new["has_default"]:
+        found.append(f"“{name}” has no default any more, so it is required.")
+    elif new["has_default"] and not old["has_default"]:
+        found.append(f"“{name}” now has the default {_short(new['default'])}.")
+    elif old["default"] != new["default"]:
+        found.append(f"The default of “{name}” was {_short(old['default'])} and is now {_short(new['default'])}.")
+    return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def digest_of(fields: list[dict[str, Any]], event_type: str) -> str:
+    """The fingerprint of a version: inputs with types and defaults, in order."""
+    text = json.dumps([fields, event_type], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _store(workflow: Workflow, answer: TriggerRequirements, notes: list[str]) -> Contract:
+    fields = [
+        {
+            "name": item.name,
+            "data_type": item.data_type,
+            "kind": item.kind,
+            "default": item.default,
+            "has_default": item.has_default,
+            "is_system": item.is_system,
+        }
+        for item in answer.fields
+    ]
+    event_type = (answer.event_type or "")[:64]
+    now = timezone.now()
+    with transaction.atomic():
+        contract, is_new = Contract.objects.update_or_create(
+            workflow=workflow,
+            digest=digest_of(fields, event_type),
+            defaults={"notes": notes, "last_seen_at": now},
+            create_defaults={
+                "fields": fields,
+                "notes": notes,
+                "event_type": event_type,
+                "first_seen_at": now,
+                "last_seen_at": now,
+            },
+        )
+        if is_new:
+            bump(workflow.account_id)
+    return contract

@@ -1,0 +1,117 @@
+"""When a person's mirror is due, and who is due now.
+
+The one rule: a page that is opened or polled costs Docusign nothing; at most it queues one job for the worker.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import Connection, Membership, Rights
+from dashboard.services import jobs
+from dashboard.services.errors import ReconnectNeeded
+from dashboard.services.timings import (
+    LOOK_NOTE_EVERY,
+    LOOKED_RECENTLY,
+    PROOF_RENEWED_AFTER,
+    REFRESH_DEBOUNCE,
+    SYNC_QUEUE_PATIENCE,
+    SYNC_RETRY_AFTER,
+)
+from dashboard.services.visibility import is_connected
+
+
+def interval() -> timedelta:
+    """How old a mirror may get before it is read again (R-7)."""
+    return timedelta(seconds=settings.SYNC_INTERVAL_SECONDS)
+
+
+def next_look_at(membership: Membership) -> datetime | None:
+    """When the worker looks again, for the line that says how old a list is."""
+    return membership.synced_at + interval() if membership.synced_at else None
+
+
+def look(membership: Membership) -> bool:
+    """A page was opened: note it, and queue this person's sync if it is due. Never calls Docusign."""
+    now = timezone.now()
+    mine = Membership.objects.filter(pk=membership.pk)
+    if membership.looked_at is None or membership.looked_at <= now - LOOK_NOTE_EVERY:
+        mine.update(looked_at=now)
+    return is_connected(membership) and _is_due(membership, now) and _queue(membership, now)
+
+
+def refresh_now(membership: Membership) -> bool:
+    """A person asked for fresh data; False when the last look, or the last press, was only moments ago."""
+    if not is_connected(membership):
+        raise ReconnectNeeded("Connect to Docusign again to refresh.")
+    now = timezone.now()
+    recent = now - REFRESH_DEBOUNCE
+    rows = Membership.objects.filter(
+        Q(sync_queued_at=None) | Q(sync_queued_at__lt=recent),
+        Q(synced_at=None) | Q(synced_at__lt=recent),
+        pk=membership.pk,
+    )
+    if not rows.update(sync_queued_at=now, sync_failed_at=None):
+        return False
+    jobs.enqueue("sync_membership", membership.pk, priority=jobs.PEOPLE_FIRST)
+    return True
+
+
+def _is_due(membership: Membership, now: datetime) -> bool:
+    if membership.sync_failed_at and membership.sync_failed_at > now - SYNC_RETRY_AFTER:
+        return False
+    if membership.synced_at is None or membership.synced_at <= now - interval():
+        return True
+    proven = membership.rights_proven_at
+    return proven is None or proven <= now - PROOF_RENEWED_AFTER
+
+
+def _queue(membership: Membership, now: datetime) -> bool:
+    """Queue the job unless one is waiting; one update decides among processes."""
+    lost = now - SYNC_QUEUE_PATIENCE
+    rows = Membership.objects.filter(Q(sync_queued_at=None) | Q(sync_queued_at__lt=lost), pk=membership.pk)
+    rows = rows.filter(Q(sync_lease_until=None) | Q(sync_lease_until__lt=now))
+    if not rows.update(sync_queued_at=now):
+        return False
+    jobs.enqueue("sync_membership", membership.pk)
+    return True
+
+
+def connected() -> QuerySet[Membership]:
+    """Everybody whose grant works, those who looked last first."""
+    return (
+        Membership.objects.select_related("user", "user__connection", "account")
+        .filter(
+            is_active=True,
+            user__is_active=True,
+            user__connection__state=Connection.State.ACTIVE,
+            account__environment=settings.DOCUSIGN_ENVIRONMENT,
+        )
+        .order_by(F("looked_at").desc(nulls_last=True))
+    )
+
+
+def due(now: datetime | None = None) -> list[Membership]:
+    """Those who looked lately, and for accounts that nobody looks at the person who sees most."""
+    now = now or timezone.now()
+    people = list(connected())
+    lookers = [row for row in people if row.looked_at and row.looked_at >= now - LOOKED_RECENTLY]
+    watched = {row.account_id for row in lookers}
+    quiet: dict[object, list[Membership]] = {}
+    for row in people:
+        if row.account_id not in watched:
+            quiet.setdefault(row.account_id, []).append(row)
+    return [row for row in [*lookers, *map(_widest, quiet.values())] if _is_due(row, now)]
+
+
+def _widest(rows: list[Membership]) -> Membership:
+    order = {Rights.MANAGE: 0, Rights.UNPROVEN: 1, Rights.OWN: 2, Rights.NONE: 3}
+    return min(rows, key=lambda row: order[Rights(row.rights)])
+
+
+def run_due() -> int:
+    """Queue a sync for everybody who is due."""
+    now = timezone.now()
+    return sum(_queue(row, now) for row in due(now))

@@ -1,0 +1,295 @@
+"""The mirror of instances: taking Docusign's answers in.
+
+The one rule (R-10, R-11): an older answer never overwrites a newer one, a terminal state never goes back, absence deletes nothing.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from dashboard.models import Account, Instance, InstanceChange, Workflow
+from dashboard.services.marker import find_marker, without_marker
+from maestro_api import Instance as ApiInstance
+
+log = logging.getLogger(__name__)
+CHUNK = 500
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+KNOWN_MEMBERS = frozenset(
+    {"id", "instance_id", "name", "instance_name", "workflow_status", "status", "template_id", "workflow_definition_id"}
+    | {
+        "workflow_id",
+        "account_id",
+        "started_at",
+        "started_by",
+        "started_by_name",
+        "started_by_role",
+        "last_modified_at",
+    }
+    | {"ended_at", "canceled_at", "canceled_by", "expires_at", "total_steps", "last_completed_step"}
+    | {"last_completed_step_name", "trigger_inputs", "trigger_input", "tags", "metadata", "response_timestamp"}
+    | {"response_duration_ms", "request_id", "page_limit", "response_metadata"}
+)
+RANK = {state: rank for rank, state in enumerate(["unknown", "created", "paused", "in_progress"])}
+# Members of the answer that are columns here under the same name; an absent one never erases.
+FROM_LIST = (
+    *("started_at", "started_by", "started_by_name", "started_by_role", "last_modified_at", "ended_at", "canceled_at"),
+    *("canceled_by", "expires_at", "total_steps", "last_completed_step", "last_completed_step_name"),
+)
+OTHERS = (
+    "name",
+    "full_name",
+    "marker",
+    "status",
+    "raw_status",
+    "trigger_inputs",
+    "tags",
+    "metadata",
+    "extra",
+    "sort_at",
+)
+WRITTEN = (*FROM_LIST, *OTHERS)
+
+
+@dataclass(slots=True)
+class Applied:
+    """What an answer did to the mirror."""
+
+    created: set[UUID] = field(default_factory=set)
+    changed: set[UUID] = field(default_factory=set)
+    seen: set[UUID] = field(default_factory=set)
+    oddities: list[str] = field(default_factory=list)
+
+    @property
+    def is_change(self) -> bool:
+        return bool(self.created or self.changed)
+
+
+def bump(account_id: UUID) -> None:
+    """Count a change of the account's mirror, so that polling pages reload."""
+    Account.objects.filter(pk=account_id).update(version=F("version") + 1)
+
+
+def apply_instance(account: Account, answer: ApiInstance, *, source: str) -> tuple[Instance | None, bool]:
+    """Take one instance in, read by itself. None when the answer belongs to another account or names no workflow."""
+    applied = apply_instances(account, [answer], source=source)
+    instance_id = uuid_of(answer.id)
+    if instance_id is None or instance_id not in applied.seen:
+        return None, False
+    Instance.objects.filter(pk=instance_id).update(read_at=timezone.now())
+    return Instance.objects.select_related("workflow", "account").get(pk=instance_id), applied.is_change
+
+
+def apply_instances(
+    account: Account, answers: Iterable[ApiInstance], *, source: str, workflow_id: UUID | None = None
+) -> Applied:
+    """Take a list in, chunk by chunk. `workflow_id` is the workflow whose list it was, for rows that do not name it."""
+    total = Applied()
+    for chunk in _chunks(answers):
+        with transaction.atomic():
+            applied = _apply_chunk(account, chunk, source, workflow_id)
+            if applied.is_change:
+                bump(account.pk)
+        total.created |= applied.created
+        total.changed |= applied.changed
+        total.seen |= applied.seen
+        total.oddities += applied.oddities
+    return total
+
+
+def mark_missing(account: Account, *, since: datetime, started_by: str = "", workflow_id: UUID | None = None) -> int:
+    """Note what a complete list that began at `since` should have shown and did not. Nothing is deleted or changed."""
+    rows = Instance.objects.filter(account=account, missing_since=None, synced_at__lt=since)
+    if started_by:
+        rows = rows.filter(started_by=started_by)
+    if workflow_id:
+        rows = rows.filter(workflow_id=workflow_id)
+    return rows.update(missing_since=since)
+
+
+def record_triggered(
+    workflow: Workflow,
+    instance_id: str,
+    *,
+    full_name: str,
+    started_by: str,
+    actor_name: str,
+    sealed_url: str,
+    owner: Any,
+) -> Instance | None:
+    """The row of an instance that was just triggered here; its state is not known before it is read."""
+    pk = uuid_of(instance_id)
+    if pk is None:
+        return None
+    now = timezone.now()
+    instance, is_new = Instance.objects.get_or_create(
+        pk=pk,
+        defaults={
+            "account_id": workflow.account_id,
+            "workflow": workflow,
+            "name": without_marker(full_name),
+            "full_name": full_name,
+            "marker": find_marker(full_name),
+            "started_at": now,
+            "started_by": started_by,
+            "started_by_name": actor_name,
+            "sort_at": now,
+            "sealed_url": sealed_url,
+            "url_owner": owner,
+        },
+    )
+    if not is_new:  # a list was quicker than this answer
+        Instance.objects.filter(pk=pk, account_id=workflow.account_id).update(sealed_url=sealed_url, url_owner=owner)
+    InstanceChange.objects.create(
+        instance=instance,
+        account_id=workflow.account_id,
+        observed_at=now,
+        happened_at=now,
+        source=InstanceChange.Source.TRIGGER,
+        status_before="",
+        status_after=instance.raw_status,
+    )
+    bump(workflow.account_id)
+    return instance
+
+
+def uuid_of(text: str | None) -> UUID | None:
+    """The UUID that an answer names, or None when it is no UUID."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def is_of(account: Account, named: str | None) -> bool:
+    """Whether an answer that names this account, or none, may be taken in for it."""
+    return named is None or named.strip("{}").lower() == str(account.pk)
+
+
+def _chunks(answers: Iterable[ApiInstance]) -> Iterator[list[ApiInstance]]:
+    rest = iter(answers)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, workflow_id: UUID | None) -> Applied:
+    now, applied = timezone.now(), Applied()
+    wanted = {pk: answer for answer in answers if (pk := uuid_of(answer.id))}
+    # The row lock matters on PostgreSQL only; SQLite's transaction is the only writer from its begin on.
+    stored = {row.pk: row for row in Instance.objects.select_for_update().filter(pk__in=wanted)}
+    new: dict[UUID, Instance] = {}
+    changes: list[InstanceChange] = []
+    for answer in answers:
+        pk = uuid_of(answer.id)
+        row = stored.get(pk) or new.get(pk) if pk else None
+        if pk is None or not _belongs(account, answer, row):
+            applied.oddities.append(f"An instance was left out, because its ids do not fit: {answer.id[:64]}.")
+            continue
+        if row is None:
+            home = uuid_of(answer.workflow_id) or workflow_id
+            if home is None:
+                applied.oddities.append(f"Instance {pk} was left out, because it names no workflow.")
+                continue
+            row = Instance(pk=pk, account=account, workflow_id=home, synced_at=now, sort_at=answer.started_at or now)
+            _write(row, answer)
+            new[pk] = row
+            applied.created.add(pk)
+        elif _is_newer(row, answer) and _differs(row, answer):
+            change = _change(row, answer, source, now) if pk in stored else None
+            _write(row, answer)
+            applied.changed.add(pk)
+            if change:
+                changes.append(change)
+        applied.seen.add(pk)
+    _save(account, new, [stored[pk] for pk in applied.changed if pk in stored], changes)
+    Instance.objects.filter(pk__in=applied.seen).update(synced_at=now, missing_since=None)
+    return applied
+
+
+def _save(account: Account, new: dict[UUID, Instance], changed: list[Instance], changes: list[InstanceChange]) -> None:
+    homes = {row.workflow_id for row in new.values()}
+    known = set(Workflow.objects.filter(pk__in=homes).values_list("pk", flat=True))
+    # An instance of a workflow that no list has shown yet is kept; its workflow gets a name when it is listed.
+    Workflow.objects.bulk_create([Workflow(pk=pk, account=account) for pk in homes - known], ignore_conflicts=True)
+    Instance.objects.bulk_create(new.values(), ignore_conflicts=True, batch_size=100)
+    Instance.objects.bulk_update(changed, WRITTEN, batch_size=40)
+    InstanceChange.objects.bulk_create(changes, batch_size=100)
+
+
+def _belongs(account: Account, answer: ApiInstance, row: Instance | None) -> bool:
+    """Whether the answer speaks of this account, and the row is this account's."""
+    return is_of(account, answer.account_id) and (row is None or str(row.account_id) == str(account.pk))
+
+
+def _order(status: str, raw: str, modified: datetime | None, step: int | None) -> tuple[bool, datetime, int, int, str]:
+    is_terminal = status not in RANK
+    return is_terminal, modified or LONG_AGO, RANK.get(status, 0), step or 0, raw
+
+
+def _is_newer(row: Instance, answer: ApiInstance) -> bool:
+    """Whether the answer is at least as new as the row; the order is total, so any sequence of answers ends alike."""
+    mine = _order(row.status, row.raw_status, row.last_modified_at, row.last_completed_step)
+    modified = answer.last_modified_at or row.last_modified_at  # an answer without the time counts as of the same time
+    theirs = _order(answer.status.value, answer.raw_status, modified, answer.last_completed_step)
+    if mine[0] and not theirs[0]:
+        log.warning("A finished instance was answered as running", extra={"instance": str(row.pk)})
+    return theirs >= mine
+
+
+def _differs(row: Instance, answer: ApiInstance) -> bool:
+    """Whether anything would change; rows of a list that stayed the same are not decoded any further."""
+    if row.raw_status != answer.raw_status or row.full_name != answer.name:
+        return True
+    if any(getattr(answer, name) not in (None, "", getattr(row, name)) for name in FROM_LIST):
+        return True
+    if answer.tags and list(answer.tags) != row.tags:
+        return True
+    # Only a read by itself carries all members: look deeper only when the row still lacks them.
+    return bool((not row.trigger_inputs and answer.trigger_inputs) or (not row.metadata and answer.metadata))
+
+
+def _write(row: Instance, answer: ApiInstance) -> None:
+    for name in FROM_LIST:
+        value = getattr(answer, name)
+        if value is not None:
+            setattr(row, name, value)
+    if answer.name:
+        row.full_name, row.name = answer.name, without_marker(answer.name)
+        row.marker = find_marker(answer.name)
+    row.status, row.raw_status = answer.status.value, answer.raw_status
+    _write_if_present(row, "trigger_inputs", answer.trigger_inputs)
+    _write_if_present(row, "tags", list(answer.tags))
+    _write_if_present(row, "metadata", answer.metadata)
+    _write_if_present(row, "extra", {key: value for key, value in answer.raw.items() if key not in KNOWN_MEMBERS})
+    row.sort_at = row.last_modified_at or row.started_at or row.sort_at
+
+
+def _write_if_present(row: Instance, name: str, value: Any) -> None:
+    if value:
+        setattr(row, name, value)
+
+
+def _change(row: Instance, answer: ApiInstance, source: str, now: datetime) -> InstanceChange | None:
+    """The observed change, when the state or the step moved."""
+    step = answer.last_completed_step if answer.last_completed_step is not None else row.last_completed_step
+    if (row.raw_status, row.last_completed_step) == (answer.raw_status, step):
+        return None
+    return InstanceChange(
+        instance_id=row.pk,
+        account_id=row.account_id,
+        observed_at=now,
+        happened_at=answer.last_modified_at,
+        source=source,
+        status_before=row.raw_status,
+        status_after=answer.raw_status,
+        step_before=row.last_completed_step,
+        step_after=step,
+        step_name=answer.last_completed_step_name or "",
+    )

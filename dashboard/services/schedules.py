@@ -1,0 +1,72 @@
+"""What the worker does at regular times, and its sign of life.
+
+The one rule: a schedule is claimed by one conditional update, so several workers never run it twice (U-9).
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from dashboard.models import Heartbeat, Schedule
+from dashboard.services import reconcile, sync
+from dashboard.services.timings import HEARTBEAT_KEPT
+
+log = logging.getLogger(__name__)
+LIVELY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Regular:
+    """A job that is quick, because it only changes rows and queues work; it returns how much it found."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], int]
+
+
+REGULARS = (
+    Regular("sweep", timedelta(seconds=10), reconcile.sweep),
+    Regular("settle", timedelta(seconds=3), reconcile.settle_due),
+    Regular("sync", timedelta(seconds=3), sync.run_due),
+)
+
+
+def run_due(*, everything: bool = False) -> int:
+    """Run what is due, or everything; how much work was found."""
+    return sum(regular.run() for regular in REGULARS if everything or _claim(regular, timezone.now()))
+
+
+def _claim(regular: Regular, now: datetime) -> bool:
+    if Schedule.objects.filter(name=regular.name, due_at__lte=now).update(due_at=now + regular.every):
+        return True
+    _, is_new = Schedule.objects.get_or_create(name=regular.name, defaults={"due_at": now + regular.every})
+    return is_new
+
+
+def worker_name() -> str:
+    """This process among all workers."""
+    return f"{socket.gethostname()}:{os.getpid()}"[-64:]
+
+
+def beat(started_at: datetime) -> None:
+    """Show that this worker is alive, and forget those that have been silent for long."""
+    now = timezone.now()
+    Heartbeat.objects.update_or_create(
+        worker=worker_name(), defaults={"beat_at": now}, create_defaults={"beat_at": now, "started_at": started_at}
+    )
+    Heartbeat.objects.filter(beat_at__lt=now - HEARTBEAT_KEPT).delete()
+
+
+def say_goodbye() -> None:
+    """This worker ended as asked."""
+    Heartbeat.objects.filter(worker=worker_name()).delete()
+
+
+def is_worker_alive() -> bool:
+    """Whether any worker gave a sign of life in the last half minute (R-12)."""
+    return Heartbeat.objects.filter(beat_at__gte=timezone.now() - LIVELY).exists()

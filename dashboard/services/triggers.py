@@ -1,0 +1,156 @@
+"""Triggering a workflow: contract read again, intent committed, sent once, settled.
+
+The one rule: a trigger is sent once, and only what Docusign surely did not run is ever called refused (U-1, U-2, U-7).
+"""
+
+import json
+import time
+from typing import Any
+from uuid import UUID
+
+from dashboard import crypto
+from dashboard.models import Membership, Operation, OperationKind, OperationState, User, Workflow
+from dashboard.services import contracts, instances, jobs
+from dashboard.services.calls import calling
+from dashboard.services.edges import Outcome, insert_sent, move
+from dashboard.services.errors import Drifted, Refused, ServiceError
+from dashboard.services.marker import clean_name, make_marker, with_marker
+from dashboard.services.outcomes import outcome_of
+from dashboard.services.timings import CLICK_DEADLINE_SECONDS, DOUBLE_SUBMIT_WAIT_SECONDS, WORKER_DEADLINE_SECONDS
+from dashboard.services.visibility import own_id
+from maestro_api import MaestroError, Triggered
+
+State = OperationState
+ANOTHER_FORM = "This form was already used for something else; open a new one. Nothing was sent."
+OTHER_VALUES = "This form was already sent once, with other values; open a new one to trigger again. Nothing was sent."
+DRIFTED = "The workflow asks for other inputs than this form did. Nothing was sent."
+
+
+def trigger_workflow(
+    workflow: Workflow,
+    *,
+    actor: User,
+    membership: Membership,
+    name: str,
+    inputs: dict[str, Any],
+    key: str,
+    contract_hash: str,
+) -> Operation:
+    """Trigger as this person. Two calls: the contract, the trigger. Raises Drifted, Refused, DocusignUnavailable."""
+    started = time.monotonic()
+    cleaned = clean_name(name)
+    if not cleaned:
+        raise Refused("Give the instance a name.", field="name")
+    payload = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
+    digest = crypto.keyed_digest("payload", f"{workflow.pk}\n{cleaned}\n{payload}")
+    if first := first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest):
+        return first
+    present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
+    if present.digest != contract_hash:
+        raise Drifted(DRIFTED, contract=present, changes=_changes(workflow, contract_hash, present))
+    operation = _intent(workflow, actor, cleaned, payload, key, digest)
+    if not insert_sent(operation):
+        winner = first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest)
+        if winner is None:
+            raise Refused(ANOTHER_FORM)
+        return winner
+    send_trigger(operation, membership, deadline=max(CLICK_DEADLINE_SECONDS - (time.monotonic() - started), 1.0))
+    return operation
+
+
+def first_result(
+    key: str, *, actor: User, kind: OperationKind, workflow: Workflow, digest: str = "", instance_id: UUID | None = None
+) -> Operation | None:
+    """What the first submit of this form gave, waited for a moment while it is under way (U-7)."""
+    first = Operation.objects.filter(key=key).first()
+    if first is None:
+        return None
+    if (first.actor_id, first.kind, first.workflow_id) != (actor.pk, kind, workflow.pk):
+        raise Refused(ANOTHER_FORM)
+    if kind != OperationKind.TRIGGER and first.instance_id != instance_id:
+        raise Refused(ANOTHER_FORM)
+    if first.payload_digest != digest:
+        raise Refused(OTHER_VALUES)
+    until = time.monotonic() + DOUBLE_SUBMIT_WAIT_SECONDS
+    while first.state == State.SENT and time.monotonic() < until:
+        time.sleep(0.05)
+        first.refresh_from_db()
+    return first
+
+
+def _changes(workflow: Workflow, contract_hash: str, present: Any) -> list[str]:
+    before = workflow.contracts.filter(digest=contract_hash).first()
+    return [change.sentence for change in contracts.diff(before, present)] if before else []
+
+
+def _intent(workflow: Workflow, actor: User, name: str, payload: str, key: str, digest: str) -> Operation:
+    marker = make_marker()
+    operation = Operation(
+        key=key,
+        kind=OperationKind.TRIGGER,
+        account_id=workflow.account_id,
+        actor=actor,
+        workflow=workflow,
+        marker=marker,
+        instance_name=with_marker(name, marker),
+        payload_digest=digest,
+    )
+    operation.sealed_payload = crypto.seal(payload, *_payload_place(operation))
+    return operation
+
+
+def _payload_place(operation: Operation) -> tuple[str, str, str]:
+    return "operation", str(operation.pk), "payload"
+
+
+def url_place(instance_id: object) -> tuple[str, str, str]:
+    """Where the participant link of an instance is sealed to."""
+    return "instance", str(instance_id), "url"
+
+
+def send_trigger(operation: Operation, membership: Membership, *, deadline: float, is_worker: bool = False) -> None:
+    """The one call of a committed `sent` operation, then its settlement. A stale fence settles nothing."""
+    inputs = json.loads(crypto.unseal(operation.sealed_payload, *_payload_place(operation)))
+    try:
+        with calling(membership, deadline=deadline) as client:
+            answer = client.trigger_workflow(
+                str(operation.workflow_id), instance_name=operation.instance_name, trigger_inputs=inputs
+            )
+    except (MaestroError, ServiceError) as error:
+        outcome = outcome_of(error, operation)
+        if is_worker and outcome.retry_at and outcome.state == State.REJECTED:
+            # Surely nothing ran, so the row keeps its place and waits (R-5).
+            outcome = Outcome(State.PLANNED, outcome.message, columns={"next_check_at": outcome.retry_at})
+        move(operation, outcome)
+        return
+    _confirm(operation, answer, membership)
+
+
+def resend(operation: Operation, membership: Membership) -> None:
+    """Send a planned operation again; called by the worker with the claim already committed."""
+    send_trigger(operation, membership, deadline=WORKER_DEADLINE_SECONDS, is_worker=True)
+
+
+def _confirm(operation: Operation, answer: Triggered, membership: Membership) -> None:
+    url = answer.instance_url or ""
+    instance_id = instances.uuid_of(answer.instance_id)
+    # The link comes only this once, so it is kept even when the operation was settled by somebody else meanwhile.
+    instance = instances.record_triggered(
+        operation.workflow,
+        answer.instance_id,
+        full_name=operation.instance_name,
+        started_by=own_id(membership),
+        actor_name=operation.actor.name,
+        sealed_url=crypto.seal(url, *url_place(instance_id)) if url and instance_id else "",
+        owner=operation.actor,
+    )
+    outcome = Outcome(
+        State.CONFIRMED,
+        "Docusign started the instance.",
+        http_status=answer.response.status,
+        docusign_request_id=answer.response.request_id[:255],
+        instance=instance,
+    )
+    move(operation, outcome)
+    if instance is not None:
+        jobs.enqueue("read_triggered", operation.pk, instance.pk, priority=jobs.PEOPLE_FIRST)

@@ -1,0 +1,25 @@
+"""The worker's entry points: each is one line that calls a service. Its one rule: a task takes ids and decides nothing."""
+
+from django_tasks import task
+
+from dashboard.services import worker_jobs
+
+
+@task()
+def sync_membership(membership_id: int) -> None:
+    worker_jobs.sync_membership(membership_id)
+
+
+@task()
+def read_instance(instance_id: str, membership_id: int) -> None:
+    worker_jobs.read_instance(instance_id, membership_id)
+
+
+@task()
+def read_triggered(operation_id: str, instance_id: str) -> None:
+    worker_jobs.read_triggered(operation_id, instance_id)
+
+
+@task()
+def settle_operation(operation_id: str) -> None:
+    worker_jobs.settle_operation(operation_id)
