@@ -16,6 +16,11 @@ def read_instance(instance_id: str, membership_id: int) -> None:
 
 
 @task()
+def read_contract(workflow_id: str, membership_id: int) -> None:
+    worker_jobs.read_contract(workflow_id, membership_id)
+
+
+@task()
 def read_triggered(operation_id: str, instance_id: str) -> None:
     worker_jobs.read_triggered(operation_id, instance_id)
 

@@ -96,6 +96,10 @@ class WorkflowAccess(models.Model):
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="access")
     listed_at = models.DateTimeField()
     others_proven_at = models.DateTimeField(null=True)
+    contract_wanted_at = models.DateTimeField(
+        null=True, help_text="When this person last had the contract queued for reading."
+    )
+    contract_error = models.TextField(blank=True, help_text="Why the last reading of the contract gave nothing.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "workflow"], name="one_access_per_workflow")]

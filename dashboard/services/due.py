@@ -9,10 +9,11 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from dashboard.models import Connection, Membership, Rights
+from dashboard.models import Connection, Membership, Rights, Workflow, WorkflowAccess
 from dashboard.services import jobs
 from dashboard.services.errors import ReconnectNeeded
 from dashboard.services.timings import (
+    CONTRACT_PATIENCE,
     LOOK_NOTE_EVERY,
     LOOKED_RECENTLY,
     PROOF_RENEWED_AFTER,
@@ -56,6 +57,20 @@ def refresh_now(membership: Membership) -> bool:
     if not rows.update(sync_queued_at=now, sync_failed_at=None):
         return False
     jobs.enqueue("sync_membership", membership.pk, priority=jobs.PEOPLE_FIRST)
+    return True
+
+
+def want_contract(workflow: Workflow, membership: Membership) -> bool:
+    """A form needs the contract and there is none: queue one reading, however often the page asks."""
+    now = timezone.now()
+    mine = WorkflowAccess.objects.filter(
+        Q(contract_wanted_at=None) | Q(contract_wanted_at__lt=now - CONTRACT_PATIENCE),
+        user_id=membership.user_id,
+        workflow=workflow,
+    )
+    if not mine.update(contract_wanted_at=now, contract_error=""):
+        return False
+    jobs.enqueue("read_contract", workflow.pk, membership.pk, priority=jobs.PEOPLE_FIRST)
     return True
 
 

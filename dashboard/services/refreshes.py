@@ -3,6 +3,7 @@
 The one rule (V-6): when Docusign refuses an object to a person, it is hidden from that person at once.
 """
 
+import logging
 from uuid import UUID
 
 from django.db import transaction
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from dashboard.models import Instance, InstanceChange, InstanceDenial, Membership, Workflow, WorkflowAccess
 from dashboard.services.calls import calling, explained, is_denial
+from dashboard.services.contracts import read_contract
 from dashboard.services.errors import Refused
 from dashboard.services.instances import apply_instance, apply_instances, bump, uuid_of
 from dashboard.services.timings import CLICK_DEADLINE_SECONDS
@@ -19,6 +21,7 @@ from dashboard.services.workflows import apply_workflows, remove_access
 from maestro_api import Instance as ApiInstance
 from maestro_api import MaestroError
 
+log = logging.getLogger(__name__)
 HIDDEN = "Docusign does not show you this any more, so it is hidden here as well."
 
 
@@ -72,7 +75,7 @@ def distrust(membership: Membership) -> None:
 def refresh_workflow(
     workflow: Workflow, membership: Membership, *, deadline: float = CLICK_DEADLINE_SECONDS
 ) -> Workflow:
-    """Read one workflow and its instances (two calls: Docusign has no read of a single workflow)."""
+    """Read one workflow, its instances and its contract (three calls: Docusign has no read of a single workflow)."""
     try:
         with calling(membership, deadline=deadline) as client:
             listing = client.list_workflows()
@@ -90,6 +93,10 @@ def refresh_workflow(
     apply_workflows(membership.account, answers)
     apply_instances(membership.account, instances, source=InstanceChange.Source.LIST, workflow_id=workflow.pk)
     note_others(membership, workflow.pk, [item.started_by for item in instances])
+    try:
+        read_contract(workflow, membership=membership, deadline=deadline)
+    except Refused as refusal:  # a workflow that cannot be started by API may have no contract to read
+        log.info("No contract: %s", refusal.message, extra={"workflow": str(workflow.pk)})
     workflow.refresh_from_db()
     return workflow
 

@@ -17,7 +17,6 @@ from dashboard.services import reconcile, sync
 from dashboard.services.timings import HEARTBEAT_KEPT
 
 log = logging.getLogger(__name__)
-LIVELY = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,3 @@ def beat(started_at: datetime) -> None:
 def say_goodbye() -> None:
     """This worker ended as asked."""
     Heartbeat.objects.filter(worker=worker_name()).delete()
-
-
-def is_worker_alive() -> bool:
-    """Whether any worker gave a sign of life in the last half minute (R-12)."""
-    return Heartbeat.objects.filter(beat_at__gte=timezone.now() - LIVELY).exists()

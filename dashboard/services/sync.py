@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, InstanceChange, InstanceDenial, Membership, Rights, Workflow, WorkflowAccess
 from dashboard.services.calls import calling, explained, is_denial, sentence_of
-from dashboard.services.due import due, look, next_look_at, refresh_now, run_due
+from dashboard.services.due import due, look, next_look_at, refresh_now, run_due, want_contract
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import Applied, apply_instances, bump, mark_missing
 from dashboard.services.refreshes import note_others, refresh_instance, refresh_workflow
@@ -32,6 +32,7 @@ __all__ = [
     "refresh_workflow",
     "run_due",
     "sync_membership",
+    "want_contract",
 ]
 
 log = logging.getLogger(__name__)

@@ -24,6 +24,7 @@ CHECK_BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (3, 10, 20, 30, 
 LOOK_NOTE_EVERY = timedelta(seconds=30)
 LOOKED_RECENTLY = timedelta(minutes=15)
 PROOF_RENEWED_AFTER = timedelta(minutes=10)
+CONTRACT_PATIENCE = timedelta(seconds=30)
 REFRESH_DEBOUNCE = timedelta(seconds=10)
 SYNC_QUEUE_PATIENCE = timedelta(seconds=60)  # a queued sync that never began was lost with its worker
 SYNC_LEASE = timedelta(seconds=120)  # renewed with every answer

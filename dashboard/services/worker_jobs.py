@@ -8,9 +8,10 @@ import logging
 from django.db import transaction
 from django.db.models import Q
 
-from dashboard.models import Account, Instance, Membership, Operation
-from dashboard.services import audit, operations, sync
+from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
+from dashboard.services import audit, contracts, operations, sync
 from dashboard.services.errors import ServiceError
+from dashboard.services.instances import bump
 from dashboard.services.refreshes import read_instance as read_one
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,22 @@ def read_instance(instance_id: str, membership_id: int) -> None:
     membership = PEOPLE.filter(pk=membership_id).first()
     if instance is not None and membership is not None:
         _name_at_docusign(instance, membership)
+
+
+def read_contract(workflow_id: str, membership_id: int) -> None:
+    """The contract that a waiting form needs; why there is none is noted for the person who waits."""
+    workflow = Workflow.objects.filter(pk=workflow_id).first()
+    membership = PEOPLE.filter(pk=membership_id).first()
+    if workflow is None or membership is None:
+        return
+    mine = WorkflowAccess.objects.filter(user_id=membership.user_id, workflow=workflow)
+    try:
+        contracts.read_contract(workflow, membership=membership)
+    except ServiceError as error:
+        mine.update(contract_error=error.message)
+        bump(workflow.account_id)
+    else:
+        mine.update(contract_error="")
 
 
 def read_triggered(operation_id: str, instance_id: str) -> None:
