@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from maestro_api.resources import Instance, Response, Workflow
-from maestro_api.rows import InstanceRow, WorkflowMetadata, WorkflowRow, normal_id, utc
+from maestro_api.rows import InstanceRow, WorkflowMetadata, WorkflowRow, normal_id, plain_id, utc
 from maestro_api.statuses import workflow_status
 
 T = TypeVar("T")
@@ -99,11 +99,11 @@ def instances_of(rows: list[msgspec.Raw]) -> tuple[tuple[Instance, ...], tuple[s
                 continue
             row = loose
             oddities.extend(odd)
-        instance = _build_instance(row, raw, odd)
-        if instance is None:
-            oddities.append(f"Row {number} was skipped: it has no id.")
+        instance_id = row.id or row.instance_id
+        if instance_id:
+            items.append(Instance(plain_id(instance_id), row, raw, odd))
         else:
-            items.append(instance)
+            oddities.append(f"Row {number} was skipped: it has no id.")
     return tuple(items), _capped(oddities)
 
 
@@ -112,10 +112,10 @@ def instance_of(body: bytes, response: Response) -> Instance:
     members_of(body)
     raw = msgspec.Raw(_repaired(body))
     row, odd = _loosely(raw, InstanceRow, "The instance")
-    built = None if row is None else _build_instance(row, raw, odd, response)
-    if built is None:
+    instance_id = None if row is None else normal_id(row.id or row.instance_id)
+    if row is None or instance_id is None:
         raise Unfit("the answer has no instance id")
-    return built
+    return Instance(instance_id, row, raw, odd, response)
 
 
 def workflows_of(rows: list[msgspec.Raw]) -> tuple[tuple[Workflow, ...], tuple[str, ...]]:
@@ -156,13 +156,6 @@ def author_of(raw: msgspec.Raw | None, label: str) -> tuple[WorkflowMetadata, tu
         return WorkflowMetadata(), ()
     row, odd = _loosely(raw, WorkflowMetadata, f"{label}, metadata")
     return row or WorkflowMetadata(), odd
-
-
-def _build_instance(
-    row: InstanceRow, raw: msgspec.Raw, odd: tuple[str, ...], response: Response | None = None
-) -> Instance | None:
-    instance_id = normal_id(row.id or row.instance_id)
-    return None if instance_id is None else Instance(instance_id, row, raw, odd, response)
 
 
 def _loosely(raw: msgspec.Raw, type_: type[R], label: str) -> tuple[R | None, tuple[str, ...]]:

@@ -63,13 +63,16 @@ class WorkflowRow(msgspec.Struct, gc=False):
     metadata: msgspec.Raw = NOTHING
 
 
-def normal_id(text: str | None) -> str | None:
-    """An id without braces, in lower case; what is no UUID is kept as it came, and "" becomes None."""
-    if not text:
-        return None
+def plain_id(text: str) -> str:
+    """An id without braces, in lower case; what is no UUID is kept as it came."""
     if text[0] == "{" and text[-1] == "}":
         text = text[1:-1]
     return text.lower()
+
+
+def normal_id(text: str | None) -> str | None:
+    """A plain id, with "" as None."""
+    return (plain_id(text) or None) if text else None
 
 
 def utc(moment: datetime | None) -> datetime | None:
