@@ -41,10 +41,22 @@ Parts
     {% include "components/_pager.html" with shown="1–25 of 1,240" newer_url=… older_url=… size=25 %}
     {% include "components/_dialog.html" with … %}                       the question of a confirm page
 
-Regions (static/js/live.js)
-    data-poll="url" data-poll-seconds="20"  replaced by the answer while the tab is visible; 204 leaves it alone;
-                                            leave data-poll out, or add data-poll-final, when all is settled
-    data-reload-on="instanceChanged workflowChanged" data-url="url"      reloaded at once on these events
+                                            (without `only`: it needs the token and the request). The same file is
+                                            the fragment: served to HX-Target "dialog" it sends itself by htmx
+    In a page without script all of these are links, forms and popover menus.
+
+Regions (static/js/live.js): the root of a fragment, with an id that equals the file name
+    data-poll="url" data-poll-seconds="20"  asked for while the tab is visible, with the header X-Poll: 1. The answer is
+                                            the region again, or 204 when nothing moved. Ticks, focus and open
+                                            <details id> survive; a region waits while a menu in it is open or somebody
+                                            types in it. Leave data-poll out, or add data-poll-final, when all is settled
+    data-reload-on="instanceChanged workflowChanged" data-url="url"
+                                            reloaded at once on these events; without data-url the page's own address
+    Answers may carry HX-Trigger events: closeDialog, toast {"toasts": [{"level", "text", "url"}]}, and any named above.
+    A menu button in a region needs an id, so that the focus finds it again after a reload.
+
+Keys (static/js/keys.js): rows are `main .table tbody tr`, opened by the first link of class "name", ticked by `.tick input`;
+    the search field has aria-keyshortcuts="/"; [data-shortcut="r"] is the refresh button that `fresh` makes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,170 @@
+"""The scripts of the shell in a real Chromium: theme, dialog, toasts, regions, keys. No page needs them to work."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from playwright.sync_api import Page, Route, expect, sync_playwright
+
+from dashboard.models import Membership, Role
+from tests.factories import AccountFactory, person
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+SLOW = 30_000
+
+
+@pytest.fixture
+def admin(transactional_db: None) -> Membership:
+    return person(AccountFactory(), Role.ADMIN)
+
+
+@pytest.fixture
+def opened(admin: Membership, live_server: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A signed-in page whose console stays free of errors and of breaches of the content security policy."""
+    # Playwright's loop runs in this thread; Django's own guard would refuse the database beside it.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    client = Client()
+    client.force_login(admin.user)
+    session = {
+        "name": settings.SESSION_COOKIE_NAME,
+        "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
+        "url": str(live_server),
+    }
+    with sync_playwright() as playwright:
+        path = CHROMIUM if Path(CHROMIUM).exists() else None
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        context = browser.new_context(base_url=str(live_server), viewport={"width": 1280, "height": 800})
+        context.add_cookies([session])  # type: ignore[list-item]
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+        yield page
+        browser.close()
+    assert wrong == []
+
+
+def add_region(page: Page, markup: str) -> None:
+    page.evaluate("markup => document.querySelector('main').insertAdjacentHTML('beforeend', markup)", markup)
+
+
+def test_a_question_opens_as_a_dialog_with_the_focus_on_keeping(opened: Page) -> None:
+    opened.goto("/connections/")
+    link = opened.get_by_role("link", name="Disconnect…")
+    link.click()
+    dialog = opened.locator("#dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("link", name="Stay connected")).to_be_focused()
+    opened.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(link).to_be_focused()
+    assert opened.url.endswith("/connections/")
+
+
+def test_the_theme_changes_at_once_and_stays(opened: Page) -> None:
+    opened.goto("/preferences/")
+    with opened.expect_response(lambda response: "theme" in response.url):
+        opened.locator(".foot").get_by_role("button", name="Dark").click()
+    expect(opened.locator("html")).to_have_attribute("data-theme", "dark")
+    opened.reload()
+    expect(opened.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_browsing_leaves_nothing_in_the_stores_of_the_browser(opened: Page) -> None:
+    """S-2: what a person searched for must not lie about after they leave."""
+    opened.goto("/connections/?q=secret")
+    opened.get_by_role("link", name="Disconnect…").click()
+    expect(opened.locator("#dialog")).to_be_visible()
+    opened.goto("/preferences/?q=secret")
+    assert opened.evaluate("[localStorage.length, sessionStorage.length]") == [0, 0]
+
+
+def test_a_toast_is_text_and_links_only_to_this_console(opened: Page) -> None:
+    """S-3: a toast may quote a name from Docusign."""
+    opened.goto("/preferences/")
+    opened.evaluate(
+        """() => document.dispatchEvent(new CustomEvent("toast", { detail: { toasts: [
+            { level: "error", text: "<img src=x onerror=alert(1)>", url: "javascript:alert(1)" },
+        ] } }))"""
+    )
+    toast = opened.locator(".toast")
+    expect(toast.locator(".text")).to_have_text("<img src=x onerror=alert(1)>")
+    expect(toast.locator("a")).to_be_hidden()
+    toast.get_by_role("button", name="Close").click()
+    expect(toast).to_have_count(0)
+
+
+def test_a_region_is_asked_for_again_only_while_it_is_not_final(opened: Page) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("x-poll", ""))
+        body = '<div id="region" data-poll="/fake/" data-poll-final><label><input type="checkbox" name="pick" value="7">new</label></div>'
+        route.fulfill(
+            status=204 if len(asked) == 1 else 200, content_type="text/html", body="" if len(asked) == 1 else body
+        )
+
+    opened.route("**/fake/", answer)
+    opened.clock.install()
+    opened.goto("/preferences/")
+    tick = '<input type="checkbox" name="pick" value="7" checked>'
+    add_region(opened, f'<div id="region" data-poll="/fake/" data-poll-seconds="5"><label>{tick}old</label></div>')
+    opened.clock.run_for(7000)
+    expect(opened.locator("#region")).to_have_text("old")
+    opened.clock.run_for(7000)
+    expect(opened.locator("#region")).to_have_text("new")
+    expect(opened.locator("#region input")).to_be_checked()
+    opened.clock.run_for(60_000)
+    assert asked == ["1", "1"]
+
+
+def test_a_region_waits_while_somebody_types_in_it(opened: Page) -> None:
+    asked: list[str] = []
+    opened.route("**/fake/", lambda route: (asked.append(route.request.url), route.fulfill(status=204))[-1])
+    opened.clock.install()
+    opened.goto("/preferences/")
+    add_region(opened, '<div id="region" data-poll="/fake/" data-poll-seconds="5"><input id="typed" type="text"></div>')
+    opened.locator("#typed").focus()
+    opened.clock.run_for(20_000)
+    assert asked == []
+
+
+def test_a_named_event_reloads_the_regions_that_wait_for_it(opened: Page) -> None:
+    opened.route("**/fake/", lambda route: route.fulfill(content_type="text/html", body='<p id="region">reloaded</p>'))
+    opened.goto("/preferences/")
+    add_region(opened, '<p id="region" data-reload-on="instanceChanged" data-url="/fake/">old</p>')
+    opened.evaluate("htmx.trigger(document.body, 'htmx:load')")
+    opened.evaluate("document.dispatchEvent(new CustomEvent('instanceChanged'))")
+    expect(opened.locator("#region")).to_have_text("reloaded")
+
+
+def test_a_form_is_sent_once_however_often_it_is_clicked(opened: Page) -> None:
+    sent: list[str] = []
+    opened.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    opened.goto("/preferences/")
+    opened.get_by_role("button", name="Keep these preferences").dblclick()
+    expect(opened.locator(".toast")).to_contain_text("Your preferences are kept.")
+    assert len(sent) == 1
+
+
+def test_shortcuts_lead_about_and_can_be_switched_off(opened: Page) -> None:
+    opened.goto("/preferences/")
+    opened.keyboard.press("?")
+    keys = opened.locator("#keys")
+    expect(keys).to_be_visible()
+    keys.get_by_label("Use these shortcuts in this browser").uncheck()
+    opened.keyboard.press("Escape")
+    opened.keyboard.press("?")
+    expect(keys).to_be_hidden()
+    opened.locator("[data-open-dialog=keys]").click()
+    keys.get_by_label("Use these shortcuts in this browser").check()
+    opened.keyboard.press("Escape")
+    opened.keyboard.press("g")
+    opened.keyboard.press("w")
+    opened.wait_for_url("**/workflows/")
