@@ -1,0 +1,70 @@
+"""Forms of the confirm questions. Its one rule: each carries a one-time key, so that a second submit gives the first result (U-7)."""
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+
+from dashboard.forms.strict import StrictForm
+
+MAX_REASON = 1000
+
+
+def new_key() -> str:
+    """A one-time key for a form."""
+    return uuid4().hex
+
+
+class ConfirmForm(StrictForm):
+    """A question without anything to type."""
+
+    key = forms.RegexField(regex=r"\A[0-9a-f]{32}\Z", widget=forms.HiddenInput, error_messages={
+        "required": "The form lost its one-time key. Load the page again.",
+        "invalid": "The form lost its one-time key. Load the page again.",
+    })  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {}).setdefault("key", new_key())
+        super().__init__(*args, **kwargs)
+
+    def renew_key(self) -> None:
+        """The key is used up: the next submit is a new deed."""
+        self.data = self.data.copy()
+        self.data["key"] = new_key()
+
+
+class CancelForm(ConfirmForm):
+    """Cancel an instance, with the reason for the audit."""
+
+    reason = forms.CharField(
+        label="Reason",
+        max_length=MAX_REASON,
+        help_text="For example “Duplicate of INV-20391” or a ticket number.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Write why. It is kept in the audit and not sent to Docusign."},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].kind = "kept in the audit, not sent to Docusign"  # type: ignore[attr-defined]
+
+
+class SettleForm(ConfirmForm):
+    """Say what a person found out about an unknown outcome."""
+
+    happened = forms.ChoiceField(
+        label="What you found",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what you found at Docusign."},
+    )
+    note = forms.CharField(
+        label="How you know",
+        max_length=MAX_REASON,
+        help_text="For example where you looked and when. It is kept in the audit.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Write how you know. It is kept in the audit."},
+    )
+
+    def __init__(self, *args: Any, yes: str, no: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["happened"].choices = [("yes", yes), ("no", no)]  # type: ignore[attr-defined]

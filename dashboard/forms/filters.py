@@ -1,0 +1,114 @@
+"""Filters of lists, read from the address. Its one rule: a value that cannot be understood is left out, never an error."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import QueryDict
+
+from dashboard.models import AuditEntry, Workflow, WorkflowState
+
+SIZES = ("25", "50", "100")
+STARTED = {"day": "Last 24 hours", "week": "Last 7 days", "month": "Last 30 days"}
+SPANS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
+
+
+class Filter(forms.Form):
+    """A GET form whose wrong values count as absent."""
+
+    defaults: dict[str, Any] = {}
+    q = forms.CharField(required=False, max_length=200)
+    sort = forms.CharField(required=False, max_length=20)
+    size = forms.TypedChoiceField(
+        required=False, choices=[(size, size) for size in SIZES], coerce=int, empty_value=None
+    )
+    sorts: tuple[str, ...] = ()
+
+    def __init__(self, query: QueryDict, **kwargs: Any) -> None:
+        super().__init__(query, auto_id="filter-%s", **kwargs)
+        self.full_clean()
+
+    def clean_sort(self) -> str:
+        sort: str = self.cleaned_data["sort"]
+        if sort.removeprefix("-") not in self.sorts:
+            raise forms.ValidationError("There is no such column.")
+        return sort
+
+    def value(self, name: str) -> Any:
+        return self.cleaned_data.get(name) or self.defaults.get(name)
+
+    @property
+    def chips(self) -> list[tuple[str, str]]:
+        """(parameter, sentence) of each filter that is on."""
+        return [(name, f"{label}: {text}") for name, label in self.chip_labels.items() if (text := self.told(name))]
+
+    chip_labels: dict[str, str] = {}
+
+    def told(self, name: str) -> str:
+        """How the chosen value reads; empty when the filter is off."""
+        value = self.cleaned_data.get(name)
+        field = self.fields[name]
+        if not value:
+            return ""
+        if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
+            return str(dict(field.choices).get(value, ""))
+        return f"{value.day} {value:%b} {value.year}" if isinstance(value, date) else str(value)
+
+
+class InstanceFilter(Filter):
+    """Filters of the list of instances."""
+
+    sorts = ("changed", "name", "started", "expires", "by")
+    defaults = {"sort": "-changed", "size": 25, "state": "all"}
+    chip_labels = {"q": "Search", "workflow": "Workflow", "by": "Started by", "started": "Started"}
+    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Every workflow")
+    by = forms.ChoiceField(required=False, choices=[("", "Started by anyone"), ("me", "Started by me")])
+    started = forms.ChoiceField(required=False, choices=[("", "Started at any time"), *STARTED.items()])
+    state = forms.ChoiceField(
+        required=False,
+        choices=[(key, key) for key in ("running", "failed", "expiring", "completed", "canceled", "other", "all")],
+    )
+
+    def __init__(self, query: QueryDict, *, workflows: QuerySet[Workflow]) -> None:
+        forms.Form.__init__(self, query, auto_id="filter-%s")
+        self.fields["workflow"].queryset = workflows.order_by("name", "pk")  # type: ignore[attr-defined]
+        self.full_clean()
+
+    def told(self, name: str) -> str:
+        return "me" if name == "by" and self.cleaned_data.get("by") else super().told(name)
+
+    @property
+    def span(self) -> timedelta | None:
+        return SPANS.get(self.cleaned_data.get("started") or "")
+
+
+class WorkflowFilter(Filter):
+    """Filters of the list of workflows."""
+
+    sorts = ("name", "running", "failed", "expiring", "trigger", "changed")
+    defaults = {"sort": "-trigger", "size": 50, "page": 1}
+    chip_labels = {"q": "Search", "state": "State"}
+    state = forms.ChoiceField(required=False, choices=[("", "Every state"), *WorkflowState.choices])
+    page = forms.IntegerField(required=False, min_value=1, max_value=10_000)
+
+
+class AuditFilter(Filter):
+    """Filters of the audit."""
+
+    defaults = {"size": 25}
+    chip_labels = {
+        "q": "Search", "who": "Who", "deed": "Deed", "result": "Result", "since": "From", "until": "To", "object": "About",
+    }  # fmt: skip
+    who = forms.ChoiceField(required=False)
+    deed = forms.ChoiceField(required=False)
+    result = forms.ChoiceField(required=False, choices=[("", "Every result"), *AuditEntry.Result.choices])
+    since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}), input_formats=["%Y-%m-%d"])
+    until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}), input_formats=["%Y-%m-%d"])
+    object = forms.UUIDField(required=False)
+
+    def __init__(self, query: QueryDict, *, people: list[tuple[str, str]], deeds: list[tuple[str, str]]) -> None:
+        forms.Form.__init__(self, query, auto_id="filter-%s")
+        self.fields["who"].choices = [("", "Anyone"), *people]  # type: ignore[attr-defined]
+        self.fields["deed"].choices = [("", "Every deed"), *deeds]  # type: ignore[attr-defined]
+        self.full_clean()

@@ -1,0 +1,75 @@
+"""What pages of the mirror share: how old they are, whom they show, and their pager. Its one rule: it reads, it never decides."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dashboard import stamps
+from dashboard.models import Membership
+from dashboard.services.lists import COUNT_CAP, Page
+from dashboard.services.visibility import view_of, visible_workflows
+
+PATIENCE = timedelta(seconds=60)
+SOON, CALM = 5, 20
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """What every mirrored page says about itself."""
+    membership = request.membership  # type: ignore[attr-defined]
+    synced, queued = membership.synced_at, membership.sync_queued_at
+    is_being_read = queued is not None and timezone.now() - queued < PATIENCE
+    interval = timedelta(seconds=settings.SYNC_INTERVAL_SECONDS)
+    return {
+        "as_of": synced,
+        "interval": settings.SYNC_INTERVAL_SECONDS,
+        "next_look": synced + interval if synced and synced + interval > timezone.now() else None,
+        "next_text": "being read now" if is_being_read else "",
+        "is_first_visit": synced is None and not membership.sync_error,
+        "sync_error": membership.sync_error,
+        "view": view_of(membership),
+        "poll_url": stamps.poll_url(request),
+        "poll_seconds": SOON if is_being_read or synced is None else CALM,
+        "here": f"{request.path}?{request.GET.urlencode()}" if request.GET else request.path,
+        "refresh_calls": refresh_calls(membership),
+    }
+
+
+def refresh_calls(membership: Membership) -> int:
+    """About how many calls a refresh of everything takes: fewer where Docusign lists a whole account at once."""
+    if membership.account.has_account_list:
+        return 3
+    return 1 + visible_workflows(membership).count()
+
+
+def pager(request: HttpRequest, page: Page[Any], size: int, *, total: int | None = None) -> dict[str, Any]:
+    """The links of a keyset page, and which rows it shows."""
+    return {
+        "shown": _shown(page, total),
+        "size": size,
+        "newer_url": _beside(request, before=page.newer),
+        "older_url": _beside(request, after=page.older),
+    }
+
+
+def _shown(page: Page[Any], total: int | None) -> str:
+    count = len(page.rows)
+    if not count:
+        return "No rows"
+    if total is None:
+        return f"{count} row{'s' if count > 1 else ''}"
+    many = f"{COUNT_CAP:,}+" if total > COUNT_CAP else f"{total:,}"
+    return f"1–{count} of {many}" if page.is_first else f"{count} of {many}"
+
+
+def _beside(request: HttpRequest, **cursor: str | None) -> str | None:
+    query = request.GET.copy()
+    for name in ("after", "before"):
+        query.pop(name, None)
+    [(name, value)] = cursor.items()
+    if value is None:
+        return None
+    query[name] = value
+    return f"?{query.urlencode()}"

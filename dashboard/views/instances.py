@@ -1,0 +1,160 @@
+"""Instances: the list, one of them, refresh, cancel, participant link. Its one rule: a row that may not be seen does not exist."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from dashboard import htmx, permissions, stamps
+from dashboard.forms.confirm import CancelForm
+from dashboard.forms.filters import InstanceFilter
+from dashboard.models import Instance, Operation, Workflow
+from dashboard.permissions import requires
+from dashboard.services import (
+    contracts,
+    due,
+    instance_inputs,
+    instance_lists,
+    links,
+    obstacles,
+    operations,
+    people,
+    refreshes,
+    timeline,
+)
+from dashboard.services.instance_lists import Found, Search
+from dashboard.services.visibility import visible_instances, visible_workflows
+from dashboard.views.frames import frame, pager
+from dashboard.views.questions import Question, answer
+
+
+@requires("instance.view")
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """All instances that this person may see."""
+    due.look(request.membership)
+    if same := stamps.unchanged(request):
+        return same
+    chosen = InstanceFilter(request.GET, workflows=visible_workflows(request.membership))
+    found = instance_lists.find_instances(request.membership, searched(chosen, request.GET))
+    context = {**frame(request), **list_context(request, chosen, found)}
+    return htmx.render(request, "instances/index.html", "instances/_instances.html", context)
+
+
+def searched(chosen: InstanceFilter, query: QueryDict, *, workflow: Workflow | None = None) -> Search:
+    """The filter as the service takes it."""
+    only = workflow or chosen.cleaned_data.get("workflow")
+    return Search(
+        q=chosen.cleaned_data.get("q", ""),
+        workflows=(only.pk,) if only else (),
+        state=chosen.value("state"),
+        only_own=chosen.cleaned_data.get("by") == "me",
+        started_within=chosen.span,
+        sort=chosen.value("sort"),
+        size=chosen.value("size"),
+        after=query.get("after", ""),
+        before=query.get("before", ""),
+    )
+
+
+def list_context(request: HttpRequest, chosen: InstanceFilter, found: Found) -> dict[str, Any]:
+    """What the list component needs, on whichever page it stands."""
+    no_cancel = permissions.reason(request.membership, "instance.cancel")
+    mine = request.membership
+    return {
+        "filter": chosen,
+        "found": found,
+        "rows": [(row, no_cancel or obstacles.cancel_obstacle(row, mine)) for row in found.page.rows],
+        "tabs": found.tabs,
+        "tab": chosen.value("state"),
+        "sort": chosen.value("sort"),
+        **pager(request, found.page, chosen.value("size"), total=found.total),
+    }
+
+
+@requires("instance.view")
+@require_safe
+def detail(request: HttpRequest, instance_id: str) -> HttpResponse:
+    """Everything that is known of one instance."""
+    due.look(request.membership)
+    if same := stamps.unchanged(request):
+        return same
+    mine = request.membership
+    instance = get_object_or_404(visible_instances(mine).select_related("workflow"), pk=instance_id)
+    inputs, system = instance_inputs.inputs_of(instance, contracts.current_contract(instance.workflow))
+    context = {
+        **frame(request),
+        "instance": instance,
+        "as_of": instance.read_at or instance.synced_at,
+        "moments": timeline.timeline_of(instance, mine),
+        "inputs": inputs,
+        "system": system,
+        "canceled_by": people.names_of(mine, [instance.canceled_by]).get(instance.canceled_by.strip("{}").lower()),
+        "link": links.state_of_link(instance, mine),
+        "no_cancel": permissions.reason(mine, "instance.cancel") or obstacles.cancel_obstacle(instance, mine),
+    }
+    return htmx.render(request, "instances/detail.html", "instances/_instance.html", context)
+
+
+@requires("instance.view")
+@require_POST
+def refresh(request: HttpRequest, instance_id: str) -> HttpResponse:
+    """Read this instance from Docusign now."""
+    instance = get_object_or_404(visible_instances(request.membership), pk=instance_id)
+    refreshes.refresh_instance(instance, request.membership)
+    return htmx.done(request, reverse("instance", args=[instance.pk]), "instanceChanged")
+
+
+@requires("instance.cancel")
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HttpRequest, instance_id: str) -> HttpResponse:
+    """Ask, then cancel."""
+    instance = get_object_or_404(visible_instances(request.membership).select_related("workflow"), pk=instance_id)
+    form = CancelForm(request.POST if request.method == "POST" else None)
+
+    def act(cleaned: dict[str, str]) -> Operation:
+        return operations.cancel_instance(
+            instance, actor=request.user, membership=request.membership, reason=cleaned["reason"], key=cleaned["key"]
+        )
+
+    return answer(request, _cancel_question(instance), form, act)
+
+
+CANCEL_EFFECTS = [
+    {"icon": "cancel", "text": "Remaining steps stop at once. People can no longer act in it."},
+    {
+        "icon": "document",
+        "text": "Documents already sent or signed are not voided from here. The workflow stays active.",
+    },
+    {"icon": "warning", "strong": "Docusign cannot undo this.", "text": "To run it again, trigger a new instance."},
+    {"icon": "price", "text": "Uses 1 to 2 API calls."},
+]
+
+
+def _cancel_question(instance: Instance) -> Question:
+    page = reverse("instance", args=[instance.pk])
+    done, total = instance.last_completed_step, instance.total_steps
+    step = f"step {min(done + 1, total)} of {total}" if done is not None and total else "step not given"
+    return Question(
+        page="instances/cancel.html",
+        title="Cancel this instance?",
+        verb="Cancel 1 instance",
+        keep_label="Keep it running",
+        keep_url=page,
+        done_url=page,
+        events=("instanceChanged",),
+        names=[{"name": str(instance), "note": f"{instance.workflow} · {step}"}],
+        effects=CANCEL_EFFECTS,
+    )
+
+
+@requires("instance.reveal")
+@require_POST
+def reveal(request: HttpRequest, instance_id: str) -> HttpResponse:
+    """Show the participant link to the person who triggered the instance, and to nobody else (O-16)."""
+    rows = visible_instances(request.membership).filter(url_owner=request.user).exclude(sealed_url="")
+    instance = get_object_or_404(rows.select_related("workflow"), pk=instance_id)
+    link = links.reveal_link(instance, actor=request.user)
+    return htmx.render(request, "instances/link.html", "instances/_link.html", {"instance": instance, "link": link})

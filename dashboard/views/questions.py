@@ -1,0 +1,74 @@
+"""Confirm and act at one address: GET asks, POST does. Its one rule: an unknown outcome is told as unknown, and nothing typed is lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from dashboard import htmx
+from dashboard.forms.confirm import ConfirmForm
+from dashboard.models import Operation, OperationState
+from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused
+
+Act = Callable[[dict[str, Any]], Operation]
+UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the dialog says, and where it leads. `page` is the template for a browser without script."""
+
+    page: str
+    title: str
+    verb: str
+    keep_label: str
+    keep_url: str
+    done_url: str
+    events: tuple[str, ...]
+    tone: str = "danger"
+    is_report: bool = False  # a person reports an outcome, so "it did not happen" is no refusal of the deed
+    effects: list[dict[str, str]] = field(default_factory=list)
+    names: list[dict[str, str]] = field(default_factory=list)
+
+
+def answer(request: HttpRequest, question: Question, form: ConfirmForm, act: Act) -> HttpResponse:
+    """Ask on GET; on POST act once and tell what came of it."""
+    if request.method != "POST":
+        return ask(request, question, form)
+    if not form.is_valid():
+        return ask(request, question, form, status=422)
+    try:
+        operation = act(form.cleaned_data)
+    except Refused as refusal:
+        form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
+        return ask(request, question, form, status=422)
+    except (DocusignUnavailable, ReconnectNeeded) as error:
+        if htmx.wants_fragment(request):
+            raise  # the dialog stays as it is, and a toast says why
+        form.add_error(None, error.message)
+        return ask(request, question, form, status=UNREACHED[type(error)])
+    return _told(request, question, form, operation)
+
+
+def ask(request: HttpRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
+    """The question, in a dialog or as a page."""
+    names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names")
+    context = {name: getattr(question, name) for name in names}
+    context |= {"form": form, "action_url": request.path, "error_title": "Nothing was changed"}
+    return htmx.render(request, question.page, "components/_dialog.html", context, status=status)
+
+
+def _told(request: HttpRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:
+    page = reverse("operation", args=[operation.pk])
+    if operation.state == OperationState.REJECTED and not question.is_report:
+        form.add_error(None, operation.message or "Docusign refused it.")
+        form.renew_key()
+        return ask(request, question, form, status=422)
+    if question.is_report or operation.state == OperationState.CONFIRMED:
+        messages.success(request, operation.message or "Done.")
+        return htmx.done(request, question.done_url, *question.events, "closeDialog")
+    messages.warning(request, operation.message or "We do not know whether it was done.", extra_tags=page)
+    return htmx.done(request, page, *question.events, "closeDialog")
