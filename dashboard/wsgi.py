@@ -1,4 +1,4 @@
-"""The WSGI entry. It refuses to serve with bad settings, each in one clear line."""
+"""The WSGI entry. It refuses to serve with bad settings, each in one clear line, and prints the setup code where one is needed."""
 
 import os
 import sys
@@ -8,10 +8,15 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 
-from dashboard.checks import refuse_bad_settings  # the name of the settings must be set before
+from dashboard.checks import refuse_bad_settings  # after the settings have a name
 
 try:
     refuse_bad_settings(["wsgi", "serve"])
     application = get_wsgi_application()
 except ImproperlyConfigured as error:
     sys.exit(f"Settings: {error}")
+
+from dashboard.services.setup import announce_at_start  # the tables are known only now
+
+if line := announce_at_start():
+    sys.stderr.write(f"{line}\n")

@@ -6,6 +6,7 @@ The one rule: only a digest is stored, and a code opens the door once.
 import secrets
 from datetime import timedelta
 
+from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -32,6 +33,20 @@ def offer_code(*, again: bool = False) -> str | None:
     code = "-".join(secrets.token_hex(3) for _ in range(4))
     SetupCode.objects.create(digest=digest(code))
     return code
+
+
+def announcement(code: str) -> str:
+    """The line to print."""
+    return f"Setup code: {code} (enter it on the sign-in page within a day; whoever does becomes the admin)"
+
+
+def announce_at_start() -> str:
+    """What a starting process prints: empty where there is nothing to claim, or before the first migration."""
+    try:
+        code = offer_code()
+    except DatabaseError:
+        return ""
+    return announcement(code) if code else ""
 
 
 def digest(code: str) -> str:

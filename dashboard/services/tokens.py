@@ -65,7 +65,9 @@ def stored_refresh_token(connection: Connection) -> str:
     row = Connection.objects.select_related("user").get(pk=connection.pk)
     try:
         return (
-            crypto.unseal(row.sealed_refresh_token, *_place(row, "refresh_token")) if row.sealed_refresh_token else ""
+            crypto.unseal(row.sealed_refresh_token, *token_place(row, "refresh_token"))
+            if row.sealed_refresh_token
+            else ""
         )
     except crypto.SealBroken:
         return ""
@@ -161,14 +163,14 @@ def _sealed(row: Connection, grant: TokenGrant) -> dict[str, object]:
     """The columns of a new pair. The end is counted from receipt, so a wrong clock at Docusign does not matter."""
     now = timezone.now()
     columns: dict[str, object] = {
-        "sealed_access_token": crypto.seal(grant.access_token, *_place(row, "access_token")),
+        "sealed_access_token": crypto.seal(grant.access_token, *token_place(row, "access_token")),
         "access_expires_at": now + timedelta(seconds=grant.expires_in),
         "refreshed_at": now,
         "lease": "",
         "lease_until": None,
     }
     if grant.refresh_token:
-        columns["sealed_refresh_token"] = crypto.seal(grant.refresh_token, *_place(row, "refresh_token"))
+        columns["sealed_refresh_token"] = crypto.seal(grant.refresh_token, *token_place(row, "refresh_token"))
     return columns
 
 
@@ -185,7 +187,7 @@ def _lives(row: Connection, *, seconds: int) -> bool:
 
 def _open(row: Connection, field: str) -> str:
     try:
-        return crypto.unseal(getattr(row, f"sealed_{field}"), *_place(row, field))
+        return crypto.unseal(getattr(row, f"sealed_{field}"), *token_place(row, field))
     except crypto.SealBroken as error:
         # A ciphertext that does not open in its own row is a security event, not a hiccup (O-10).
         log.error("token.seal_broken", user=str(row.user_id), field=field)
@@ -194,5 +196,6 @@ def _open(row: Connection, field: str) -> str:
         raise ReconnectNeeded(reason) from error
 
 
-def _place(row: Connection, field: str) -> tuple[str, str, str]:
+def token_place(row: Connection, field: str) -> tuple[str, str, str]:
+    """Where a token is sealed to: environment, person, field (O-10)."""
     return row.user.environment, str(row.user_id), field

@@ -95,11 +95,12 @@ def _intent(workflow: Workflow, actor: User, name: str, payload: str, key: str, 
         instance_name=with_marker(name, marker),
         payload_digest=digest,
     )
-    operation.sealed_payload = crypto.seal(payload, *_payload_place(operation))
+    operation.sealed_payload = crypto.seal(payload, *payload_place(operation))
     return operation
 
 
-def _payload_place(operation: Operation) -> tuple[str, str, str]:
+def payload_place(operation: Operation) -> tuple[str, str, str]:
+    """Where the inputs of an operation are sealed to."""
     return "operation", str(operation.pk), "payload"
 
 
@@ -110,7 +111,7 @@ def url_place(instance_id: object) -> tuple[str, str, str]:
 
 def send_trigger(operation: Operation, membership: Membership, *, deadline: float, is_worker: bool = False) -> None:
     """The one call of a committed `sent` operation, then its settlement. A stale fence settles nothing."""
-    inputs = json.loads(crypto.unseal(operation.sealed_payload, *_payload_place(operation)))
+    inputs = json.loads(crypto.unseal(operation.sealed_payload, *payload_place(operation)))
     try:
         with calling(membership, deadline=deadline) as client:
             answer = client.trigger_workflow(
