@@ -28,7 +28,7 @@ from maestro_api.problems import problem, request_id
 from maestro_api.resources import Response
 from maestro_api.retries import RetryPolicy
 from maestro_api.telemetry import CallEvent, Hook, announce, tell, write_line
-from maestro_api.wire import Attempt, secured, shared_session, watched
+from maestro_api.session import Attempt, secured, shared_session, watched
 
 CONNECT_TIMEOUT: Final = 3.05
 READ_TIMEOUT: Final = {"GET": 10.0, "POST": 20.0}
