@@ -8,7 +8,7 @@ from typing import Any
 from .messages import SimRequest
 from .tokens import fingerprint
 
-KEPT = 200_000
+KEPT = 100_000
 SECRET_FIELDS = frozenset(
     {
         "code",
