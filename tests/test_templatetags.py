@@ -151,6 +151,11 @@ def test_a_page_says_how_late_it_is_against_its_interval(minutes: int, level: st
     assert (f"{minutes} min old" in shown) is (level != "ok")
 
 
+def test_what_was_read_a_minute_ago_is_fresh_however_short_the_interval() -> None:
+    assert 'data-age="ok"' in render("{% fresh at interval=5 %}", at=NOW - timedelta(seconds=60))
+    assert 'data-age="late"' in render("{% fresh at interval=5 %}", at=NOW - timedelta(seconds=91))
+
+
 def test_a_page_that_was_never_read_says_so() -> None:
     shown = render("{% fresh at %}", at=None)
     assert "Not read yet" in shown

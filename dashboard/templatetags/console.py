@@ -237,7 +237,8 @@ def sort_header(
 @register.inclusion_tag("components/_fresh.html", takes_context=True)
 def fresh(context: template.Context, as_of: datetime | None, **options: Any) -> dict[str, object]:
     """How old is what is shown: ok up to 1.5 intervals, late up to 3, stale beyond."""
-    interval = int(options.get("interval") or 900)
+    # What was read within the last minute is fresh to a person, however often the worker looks.
+    interval = max(60, int(options.get("interval") or 900))
     age = (timezone.now() - wording.aware(as_of)).total_seconds() if as_of else None
     level = "stale" if age is None or age > 3 * interval else "late" if age > 1.5 * interval else "ok"
     return {
