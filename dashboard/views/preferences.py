@@ -27,7 +27,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
     present = {"time_zone": request.user.time_zone, "shortcuts": request.COOKIES.get("keys") != "off"}
-    form = PreferencesForm(request.POST or None, initial=present)
+    form = PreferencesForm(request.POST if request.method == "POST" else None, initial=present)
     if request.method == "POST" and form.is_valid():
         preferences.set_time_zone(request.user, time_zone=form.cleaned_data["time_zone"])
         messages.success(request, "Your preferences are kept.")

@@ -29,7 +29,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @requires("team.change")
 def change_role(request: HttpRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(team.members_of(request.account), pk=membership_id, is_active=True)
-    form = RoleForm(request.POST or None, initial={"role": member.role})
+    form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": member.role})
     if request.method == "POST" and form.is_valid():
         try:
             team.change_role(member, actor=request.user, role=Role(form.cleaned_data["role"]))
