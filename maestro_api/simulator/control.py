@@ -56,6 +56,7 @@ class Control:
             ("POST", "connect"): self._connect,
             ("POST", "connect/send"): self._send,
             ("POST", "clients"): self._client,
+            ("GET", "evil"): self._evil,
         }
 
     def answer(self, request: SimRequest) -> SimResponse:
@@ -160,6 +161,12 @@ class Control:
 
     def _send(self, request: SimRequest, name: str) -> Answer:
         return 200, connect_send.send(self.sim.world, self.sim.connect, _object(request))
+
+    def _evil(self, request: SimRequest, name: str) -> Answer:
+        """Where the listener is that nobody should call, and what it got."""
+        if self.sim.evil is None:
+            raise ValueError("Only a running server has the second listener.")
+        return 200, {"url": self.sim.evil.url, "received": self.sim.evil.received}
 
     def _client(self, request: SimRequest, name: str) -> Answer:
         """Register a client or change one; `generate_key` gives back a private key for the JWT grant."""

@@ -8,6 +8,7 @@ from .api import Api
 from .clock import Clock, iso
 from .connect import Connect
 from .control import PREFIX, Control, change_settings, change_workflow, check_level, state_of
+from .evil import EvilListener
 from .execution import execution
 from .faults import Effect, Faults
 from .ledger import Ledger
@@ -46,6 +47,7 @@ class Simulator:
         self.world.settings.account_list = account_list
         self.world.settings.latency_ms = latency_ms
         self.connect = Connect(self.world)
+        self.evil: EvilListener | None = None
         self.movement = Movement(self.world, self.connect.notice)
         seed_world(self.world, self.movement, workflows=workflows, instances=instances)
         self.tokens = Tokens(self.world)

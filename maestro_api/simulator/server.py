@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from .core import Simulator
+from .evil import EvilListener
 from .messages import SimRequest, SimResponse
 
 BODY_LIMIT = 32 << 20
@@ -142,6 +143,7 @@ class SimulatorServer:
 
     def start(self) -> SimulatorServer:
         self._server = _Server(self._address, self.sim)
+        self.sim.evil = EvilListener()
         host, port = self._server.server_address[:2]
         self.sim.base_url = f"http://{host!s}:{port}"
         threading.Thread(target=self._tick, args=(self._server.stopping,), name="simulator-clock", daemon=True).start()
@@ -164,3 +166,6 @@ class SimulatorServer:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+        if self.sim.evil is not None:
+            self.sim.evil.stop()
+            self.sim.evil = None

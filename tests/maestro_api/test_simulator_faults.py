@@ -313,6 +313,16 @@ def test_a_chunked_body_is_read(server: SimulatorServer, session: requests.Sessi
     assert server.sim.ledger()[-1]["body"]["instance_name"] == "chunked"
 
 
+def test_a_second_listener_records_whoever_is_led_astray(server: SimulatorServer, session: requests.Session) -> None:
+    """E-2: with it a test sees what a followed redirect would give away."""
+    evil = server.sim.evil
+    assert evil is not None
+    fault(server.sim, {"redirect_to": f"{evil.url}/trap"}, times=1)
+    session.post(url_of(server, "/workflows"), data=b"the body", timeout=5)
+    (got,) = evil.received
+    assert (got["method"], got["path"], got["body"]) == ("POST", "/trap", "the body")
+
+
 def test_stopping_frees_the_port() -> None:
     server = SimulatorServer(Simulator(instances=0)).start()
     port = int(server.url.rpartition(":")[2])
