@@ -18,7 +18,7 @@ demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
 test: .venv/dev browser-tools lint
-	.venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	.venv/bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 lint: .venv/dev
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --check --lint templates --quiet

@@ -1,0 +1,109 @@
+"""A real Chromium against the real processes. The one rule: every page that a test opens is watched for CSP violations and errors."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+
+from tests.processes import RunningConsole, wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+# Playwright keeps an event loop in this thread; Django's guard against it would fail unrelated tests of the same process.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser" in item.nodeid:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _chromium_is_here() -> None:
+    if CHROMIUM:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail("Chromium is missing; the browser tests must run in CI.")
+    pytest.skip("Chromium is missing; on Debian `apt-get install chromium` brings it.")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    return browser_type_launch_args | {"executable_path": CHROMIUM, "args": quiet}
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[RunningConsole]:
+    """One console for all browser tests of this process, its mirror filled."""
+    with RunningConsole("--instances=120") as console:
+        session = console.sign_in()
+        session.get(f"{console.url}/instances/", timeout=30)
+        wait_until(
+            "the mirror is full",
+            lambda: console.query("SELECT COUNT(*) FROM dashboard_instance")[0][0] >= 120,
+            seconds=120,
+        )
+        yield console
+
+
+@pytest.fixture
+def console(running: RunningConsole) -> Iterator[RunningConsole]:
+    """The console with a healthy Docusign; what a test broke is mended after it."""
+    running.control("DELETE", "/ledger")
+    yield running
+    running.control("DELETE", "/faults")
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complained about: CSP violations, script errors, failed loads."""
+    return []
+
+
+def watch(page: Page, complaints: list[str]) -> None:
+    def heard(message: ConsoleMessage) -> None:
+        # A status such as 422 is an answer that the tests look at themselves.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            complaints.append(message.text)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+
+
+@pytest.fixture
+def person(browser: Browser, console: RunningConsole, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """Open a browser of one's own and sign in through the real pages."""
+    contexts: list[BrowserContext] = []
+
+    def signed_in(name: str = "Olu Operator", **options: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        watch(page, complaints)
+        sign_in(page, console, name)
+        return page
+
+    yield signed_in
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def sign_in(page: Page, console: RunningConsole, name: str) -> None:
+    page.goto(f"{console.url}/signin/")
+    page.get_by_role("button", name="Sign in with Docusign").click()
+    page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_url(f"{console.url}/**")
