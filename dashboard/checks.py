@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
@@ -161,10 +160,10 @@ def _is_uuid(text: str) -> bool:
     return UUID(text).int != 0
 
 
-def _split(url: Any) -> SplitResult | None:
+def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         _ = parts.port
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return parts

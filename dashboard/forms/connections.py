@@ -13,5 +13,8 @@ class SwitchForm(StrictForm):
 
     def __init__(self, *args: object, memberships: Iterable[Membership], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        choices = [(str(each.account_id), each.account.name) for each in memberships]
-        self.fields["account"].choices = choices  # type: ignore[attr-defined]
+        self.names = {str(each.account_id): each.account.name for each in memberships}
+        self.fields["account"] = forms.ChoiceField(choices=list(self.names.items()))
+
+    def chosen_name(self) -> str:
+        return self.names[self.cleaned_data["account"]]

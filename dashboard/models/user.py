@@ -11,7 +11,7 @@ class UserManager(BaseUserManager["User"]):
     """People come only through a Docusign sign-in, so there is no `create_user` with a password."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(pk=username)
+        return self.get(pk=str(username))
 
 
 class User(AbstractBaseUser):

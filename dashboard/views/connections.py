@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth import logout
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
@@ -12,6 +12,7 @@ from dashboard.forms.connections import SwitchForm
 from dashboard.forms.strict import DeedForm
 from dashboard.models import Connection
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import connections, grants
 from dashboard.services.errors import Refused
 
@@ -29,7 +30,7 @@ EFFECTS = [
 
 @require_http_methods(["GET", "HEAD"])
 @requires("connection.view")
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     connection = Connection.objects.filter(user=request.user).first()
     context = {
         "connection": connection,
@@ -41,7 +42,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("connection.disconnect")
-def disconnect(request: HttpRequest) -> HttpResponse:
+def disconnect(request: PersonRequest) -> HttpResponse:
     form = DeedForm(request.POST if request.method == "POST" else None)
     connection = Connection.objects.filter(user=request.user).first()
     if request.method == "POST" and form.is_valid() and connection is not None:
@@ -65,11 +66,10 @@ def disconnect(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @requires("account.switch")
-def switch(request: HttpRequest) -> HttpResponse:
+def switch(request: PersonRequest) -> HttpResponse:
     form = SwitchForm(request.POST, memberships=request.memberships)
     if not form.is_valid():
         raise Refused("You do not belong to that account in this console. Nothing was changed.")
     request.session["account"] = form.cleaned_data["account"]
-    name = dict(form.fields["account"].choices)[form.cleaned_data["account"]]
-    messages.success(request, f"You now work in {name}.")
+    messages.success(request, f"You now work in {form.chosen_name()}.")
     return redirect("overview")

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard.forms.preferences import PreferencesForm, ThemeForm
 from dashboard.permissions import public
+from dashboard.person import PersonRequest
 from dashboard.services import preferences
 from dashboard.services.sign_in_gate import local_path
 
@@ -25,7 +26,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest) -> HttpResponse:
+def page(request: PersonRequest) -> HttpResponse:
     present = {"time_zone": request.user.time_zone, "shortcuts": request.COOKIES.get("keys") != "off"}
     form = PreferencesForm(request.POST if request.method == "POST" else None, initial=present)
     if request.method == "POST" and form.is_valid():

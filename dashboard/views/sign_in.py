@@ -69,7 +69,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        sign_in.record_sign_out(request.user, request.account)
+        sign_in.record_sign_out(request.user, getattr(request, "account", None))
     logout(request)
     response = redirect("signin")
     # Nothing of the signed-in pages may come back from this browser's store (S-9).

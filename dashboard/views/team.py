@@ -1,7 +1,7 @@
 """The team page. Its one rule: everybody of the account may look, only admins may change."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -10,13 +10,14 @@ from dashboard import htmx, permissions
 from dashboard.forms.team import RoleForm
 from dashboard.models import Membership, Role
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import team
 from dashboard.services.errors import Refused
 
 
 @require_http_methods(["GET", "HEAD"])
 @requires("team.view")
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     context = {
         "members": list(team.members_of(request.account)),
         "admins": [each for each in team.members_of(request.account) if each.role == Role.ADMIN and each.is_active],
@@ -27,7 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @requires("team.change")
-def change_role(request: HttpRequest, membership_id: int) -> HttpResponse:
+def change_role(request: PersonRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(team.members_of(request.account), pk=membership_id, is_active=True)
     form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": member.role})
     if request.method == "POST" and form.is_valid():
@@ -41,7 +42,7 @@ def change_role(request: HttpRequest, membership_id: int) -> HttpResponse:
     return _question(request, member, form)
 
 
-def _question(request: HttpRequest, member: Membership, form: RoleForm) -> HttpResponse:
+def _question(request: PersonRequest, member: Membership, form: RoleForm) -> HttpResponse:
     context = {
         "title": f"Change the role of {member.user}?",
         "action_url": reverse("team-role", args=[member.pk]),
