@@ -303,7 +303,8 @@ class MaestroClient:
         cap: int = BODY_CAP,
     ) -> Answer:
         """Send with the token; after a 401 (nothing ran) once more with another token, within the same deadline."""
-        wall_clock = options.get("deadline") or self._deadline
+        chosen = options.get("deadline")
+        wall_clock = self._deadline if chosen is None else chosen
         ends = time.monotonic() + wall_clock
         token = self._token() if callable(self._token) else self._token
         call = Call(

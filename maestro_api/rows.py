@@ -6,11 +6,15 @@ The one rule: every member is optional here; what an answer must have is decided
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 NOTHING: Final = msgspec.Raw(b"")
+_FIRST_YEAR: Final = 1900
+_LAST_YEAR: Final = 9998
+
+Steps = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class InstanceRow(msgspec.Struct, gc=False):
@@ -30,8 +34,8 @@ class InstanceRow(msgspec.Struct, gc=False):
     canceled_at: datetime | None = None
     canceled_by: str | None = None
     expires_at: datetime | None = None
-    total_steps: int | None = None
-    last_completed_step: int | None = None
+    total_steps: Steps | None = None
+    last_completed_step: Steps | None = None
     last_completed_step_name: str | None = None
     tags: tuple[str, ...] | None = None
     trigger_inputs: msgspec.Raw = NOTHING
@@ -76,7 +80,13 @@ def normal_id(text: str | None) -> str | None:
 
 
 def utc(moment: datetime | None) -> datetime | None:
-    """Aware and in UTC; a time without a zone is taken as UTC (assumption: the API's own examples are)."""
-    if moment is None or moment.tzinfo is UTC:
+    """Aware and in UTC; a time without a zone is taken as UTC (assumption: the API's own examples are).
+
+    The first and last years that can be written stand for "never" and "for ever" on other platforms, and cannot be
+    converted to other zones: they count as not given.
+    """
+    if moment is None or not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        return None
+    if moment.tzinfo is UTC:
         return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -27,8 +27,8 @@ from maestro_api.limits import LimitState, read_limits
 from maestro_api.problems import problem, request_id
 from maestro_api.resources import Response
 from maestro_api.retries import RetryPolicy
-from maestro_api.telemetry import CallEvent, Hook, announce, tell, write_line
 from maestro_api.session import Attempt, secured, shared_session, watched
+from maestro_api.telemetry import CallEvent, Hook, announce, tell, write_line
 
 CONNECT_TIMEOUT: Final = 3.05
 READ_TIMEOUT: Final = {"GET": 10.0, "POST": 20.0}
@@ -123,8 +123,6 @@ class Transport:
         reason = ""
         if origin_of(call.url) not in self._allowed:
             reason = "the address is not one of this environment"
-        elif call.deadline <= 0:
-            reason = "the deadline is over"
         elif not call.authorization.isascii() or not call.authorization.isprintable():
             reason = "the credential has characters that cannot be sent"
         for name, value in call.headers.items():
@@ -134,6 +132,8 @@ class Transport:
                 reason = "a header has characters that cannot be sent"
         if reason:
             raise errors.InvalidRequest(reason, operation=call.operation, ids=call.ids)
+        if call.deadline <= 0:
+            raise errors.DeadlineExceeded("no time is left to send it", operation=call.operation, ids=call.ids)
 
     def _attempt(self, call: Call, number: int, deadline: float) -> Answer | MaestroError:
         """One request and its whole answer. Errors are returned, so that they keep no chain to requests' own."""
@@ -198,9 +198,9 @@ class Transport:
             prepared.headers["Content-Length"] = str(len(call.body or b""))
         prepared.body = call.body
         left = max(attempt.time_left(), 0.001)
-        timeout = urllib3.Timeout(connect=min(CONNECT_TIMEOUT, left), read=min(attempt.read_timeout, left))
+        timeout = (min(CONNECT_TIMEOUT, left), min(attempt.read_timeout, left))
         adapter = self._session.get_adapter(call.url)
-        return adapter.send(prepared, stream=True, timeout=timeout, verify=True, proxies={})  # type: ignore[arg-type]
+        return adapter.send(prepared, stream=True, timeout=timeout, verify=True, proxies={})
 
 
 def _body_of(answer: requests.Response, call: Call) -> bytes:

@@ -145,8 +145,7 @@ def test_a_used_up_quota_is_a_limit_with_a_time(sim, connect_as, status):
     workflow = nda(client)
     sim.set_limits(hourly=1, status=status)
     with pytest.raises(RateLimited) as caught:
-        for _ in range(3):
-            client.trigger_workflow(workflow.id, instance_name="x", trigger_inputs=NDA)
+        client.trigger_workflow(workflow.id, instance_name="x", trigger_inputs=NDA)
     assert caught.value.window == "hourly"
     assert 1 <= caught.value.retry_after <= 3600
 

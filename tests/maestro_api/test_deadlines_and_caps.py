@@ -1,5 +1,6 @@
 """The transport on real sockets: time and size hold whatever the other side does."""
 
+import contextlib
 import gzip
 import json
 import resource
@@ -9,16 +10,22 @@ import time
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from maestro_api import (
     NO_RETRY,
     ConnectionLost,
     DeadlineExceeded,
+    MaestroClient,
     RequestTimedOut,
     ResponseTooLarge,
+    TransportError,
     UnreadableResponse,
+    simulator_environment,
 )
 from maestro_api import transport as transport_module
+from maestro_api.bodies import BODY_CAP, CHUNK, BodyIncomplete, read_body
 from tests.maestro_api.conftest import WORKFLOW, answer, reset
 
 EMPTY_LIST = b'{"data":[]}'
@@ -160,6 +167,54 @@ def test_gzip_of_several_members_is_read_whole(raw_server, client_of):
     packed = gzip.compress(b'{"data":') + gzip.compress(b"[]}")
     server = raw_server(answer(packed, headers=("Content-Encoding: gzip",)))
     assert len(client_of(server).list_workflows()) == 0
+
+
+class Packets:
+    """The streamed side of an answer, in packets of a given size."""
+
+    headers = {"Content-Encoding": "gzip"}
+
+    def __init__(self, data, size):
+        self.raw = self
+        self._left = [data[start : start + size] for start in range(0, len(data), size)]
+
+    def read(self, amount, decode_content):
+        return self._left.pop(0) if self._left else b""
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    size=st.integers(0, 3).flatmap(lambda n: st.integers(max(0, n * CHUNK - 300), n * CHUNK + 300)),
+    packet=st.sampled_from([1, 7, 1000, CHUNK]),
+    seed=st.binary(min_size=1, max_size=40),
+)
+def test_whatever_was_packed_comes_out_whole(size, packet, seed):
+    """E-9: no size, packet or content makes a whole body look half, or the other way round."""
+    body = (seed * (size // len(seed) + 1))[:size]
+    packed = gzip.compress(body)
+    assert read_body(Packets(packed, packet), BODY_CAP) == body
+    with pytest.raises(BodyIncomplete):
+        read_body(Packets(packed[:-1], packet), BODY_CAP)
+
+
+def test_a_host_that_takes_no_connection_ends_the_call_in_time():
+    """E-6: with its queue full, the listener ignores us; nothing was sent, so nothing can have happened."""
+    with contextlib.ExitStack() as open_sockets:
+        listener = open_sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = open_sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        client = MaestroClient(
+            simulator_environment(f"http://127.0.0.1:{listener.getsockname()[1]}"), WORKFLOW, "token"
+        )
+        started = time.monotonic()
+        with pytest.raises(TransportError) as caught:
+            client.trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={}, deadline=0.4)
+        assert time.monotonic() - started < 0.9
+        assert not caught.value.may_have_happened
 
 
 def bomb(mebibytes):

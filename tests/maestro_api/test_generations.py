@@ -109,6 +109,9 @@ def test_one_instance_comes_bare_and_with_the_other_spelling_of_inputs(docusign,
         ("2025-07-31T22:15:06", datetime(2025, 7, 31, 22, 15, 6, 0, UTC)),
         ("", None),
         (None, None),
+        ("0001-01-01T00:00:00", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("9999-12-31T23:59:59-12:00", None),
     ],
 )
 def test_each_form_of_time_becomes_utc(docusign, client, text, expected):
@@ -122,7 +125,7 @@ def test_one_bad_row_never_loses_the_list(docusign, client):
     """E-9: bad members cost themselves, bad rows cost themselves, and each is told."""
     rows = [
         SEED_ROW,
-        SEED_ROW | {"started_at": "yesterday", "total_steps": "many", "tags": "x"},
+        SEED_ROW | {"started_at": "yesterday", "total_steps": 10**30, "tags": "x"},
         {"name": "no id"},
         "text",
         None,
