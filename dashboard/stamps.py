@@ -1,9 +1,10 @@
 """The stamp by which a polling page learns whether anything moved. Its one rule: it never leaves the addresses of the page itself."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 
 from dashboard import htmx
 from dashboard.models import Membership
+from dashboard.person import PersonRequest
 
 
 def stamp_of(membership: Membership) -> str:
@@ -13,17 +14,17 @@ def stamp_of(membership: Membership) -> str:
     return f"{membership.account.version}-{membership.rights_version}-{seconds}"
 
 
-def unchanged(request: HttpRequest) -> HttpResponse | None:
+def unchanged(request: PersonRequest) -> HttpResponse | None:
     """204 for a poll that would get the same again. Takes the stamp out of the query, so that links do not carry it on."""
     query = request.GET.copy()
     seen = query.pop("stamp", [""])[-1]
-    request.GET = query
-    is_same = seen != "" and seen == stamp_of(request.membership)  # type: ignore[attr-defined]
+    request.GET = query  # type: ignore[assignment]  # a query may be changed before anybody reads it
+    is_same = seen != "" and seen == stamp_of(request.membership)
     return HttpResponse(status=204) if is_same and htmx.wants_fragment(request) else None
 
 
-def poll_url(request: HttpRequest) -> str:
+def poll_url(request: PersonRequest) -> str:
     """The address of this very page with the present stamp."""
     query = request.GET.copy()
-    query["stamp"] = stamp_of(request.membership)  # type: ignore[attr-defined]
+    query["stamp"] = stamp_of(request.membership)
     return f"{request.path}?{query.urlencode()}"

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.strict import StrictForm
 
@@ -13,6 +14,14 @@ MAX_REASON = 1000
 def new_key() -> str:
     """A one-time key for a form."""
     return uuid4().hex
+
+
+def show_instead(form: forms.Form, **values: str) -> None:
+    """Show other values than the posted ones when the form comes back, such as a fresh one-time key."""
+    data = form.data.copy() if isinstance(form.data, MultiValueDict) else dict(form.data)
+    for name, value in values.items():
+        data[name] = value
+    form.data = data
 
 
 class ConfirmForm(StrictForm):
@@ -29,8 +38,7 @@ class ConfirmForm(StrictForm):
 
     def renew_key(self) -> None:
         """The key is used up: the next submit is a new deed."""
-        self.data = self.data.copy()
-        self.data["key"] = new_key()
+        show_instead(self, key=new_key())
 
 
 class CancelForm(ConfirmForm):

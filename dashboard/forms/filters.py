@@ -52,7 +52,7 @@ class Filter(forms.Form):
         if not value:
             return ""
         if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
-            return str(dict(field.choices).get(value, ""))
+            return str(dict(list(field.choices)).get(value, ""))  # type: ignore[arg-type]
         return f"{value.day} {value:%b} {value.year}" if isinstance(value, date) else str(value)
 
 

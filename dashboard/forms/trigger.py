@@ -12,10 +12,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
-from dashboard.forms.confirm import new_key
+from dashboard.forms.confirm import new_key, show_instead
 from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for
 from dashboard.forms.json_values import NotExact, as_json, read_json
-from dashboard.forms.strict import StrictForm
+from dashboard.forms.strict import ALWAYS_SENT, StrictForm
 
 MAX_INPUT_BYTES = 64 * 1024
 MAX_NAME = 200
@@ -39,7 +39,6 @@ def system_names(fields: Sequence[Spec]) -> list[str]:
 class TriggerBase(StrictForm):
     """What both ways share: the one-time key, the contract it was made from, and the instance name."""
 
-    also_allowed = frozenset({"draft_owner", "show"})
     key = forms.CharField(widget=forms.HiddenInput)
     contract = forms.CharField(widget=forms.HiddenInput, max_length=64)
     instance_name = forms.CharField(
@@ -55,7 +54,7 @@ class TriggerBase(StrictForm):
 
     def __init__(self, specs: Sequence[Spec], *args: Any, **kwargs: Any) -> None:
         self.specs = asked(specs)
-        super().__init__(*args, auto_id="%s", **kwargs)
+        super().__init__(*args, **{"auto_id": "%s", **kwargs})
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -93,9 +92,7 @@ class TriggerBase(StrictForm):
 
     def renew(self, digest: str) -> None:
         """A new key for the present contract: the next submit is a new deed."""
-        self.data = self.data.copy()
-        self.data["key"] = new_key()
-        self.data["contract"] = digest
+        show_instead(self, key=new_key(), contract=digest)
 
 
 class TriggerForm(TriggerBase):
@@ -123,15 +120,15 @@ class TriggerForm(TriggerBase):
                 field.initial = typed.get(field.spec["name"]) or ""
             self.fields[name] = field
 
-    def knows(self, name: str) -> bool:
-        return bool(NUMBERED.fullmatch(name)) or super().knows(name)
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if self.sent is not None:
             for name, values in self.sent.lists():
-                if not (self.knows(name) or name == "csrfmiddlewaretoken") or len(values) > 1:
-                    raise ValidationError("The form came with something that it does not ask for. Load the page again.")
+                is_known = name in self.fields or name in ALWAYS_SENT or NUMBERED.fullmatch(name)
+                if not is_known or len(values) > 1:
+                    raise ValidationError(
+                        "The form sent something that this page does not ask for. Load the page again."
+                    )
         self.check_size()
         return cleaned
 
@@ -214,7 +211,7 @@ def typed_values(data: MultiValueDict[str, str]) -> dict[str, str | None]:
         if not key.startswith("name-"):
             continue
         try:
-            name = json.loads(data[key])
+            name = json.loads(str(data[key]))
         except ValueError:
             continue
         if isinstance(name, str):

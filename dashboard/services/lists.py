@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField, F, Model, Q, QuerySet
+from django.db.models import DateTimeField, F, Field, Model, Q, QuerySet
 from django.db.models.expressions import OrderBy
 
 Row = TypeVar("Row", bound=Model)
@@ -97,15 +97,22 @@ def _read_cursor(text: str, model: type[Model], order: Order) -> tuple[Any, Any]
     """The value and id of a cursor; None when somebody wrote it by hand, or for another order."""
     if not text:
         return None
-    fields = model._meta
+    column, tie_column = _field(model, order.column), _field(model, order.tie)
     try:
         said, tie = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         value = datetime.fromisoformat(said["at"]) if "at" in said else said["is"]
-        is_time = isinstance(fields.get_field(order.column), DateTimeField)
+        is_time = isinstance(column, DateTimeField)
         if is_time != isinstance(value, datetime) and not (value is None and order.is_nullable):
             return None
-        tie_field = fields.pk if order.tie == "pk" else fields.get_field(order.tie)
-        value = value if is_time else fields.get_field(order.column).to_python(value)
-        return (value, tie_field.to_python(tie)) if tie is not None else None
+        if isinstance(value, datetime) and value.tzinfo is None:
+            return None
+        return (value if is_time else column.to_python(value), tie_column.to_python(tie)) if tie is not None else None
     except (ValueError, TypeError, KeyError, ValidationError, binascii.Error):
         return None
+
+
+def _field(model: type[Model], name: str) -> Field[Any, Any]:
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
+    if not isinstance(field, Field):
+        raise TypeError(f"{name} is not a column.")
+    return field

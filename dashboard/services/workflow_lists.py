@@ -86,7 +86,8 @@ def figures_of(membership: Membership, workflow_ids: Sequence[UUID]) -> dict[UUI
         total=Count("pk"),
         last_trigger_at=Max("started_at"),
     )
-    figures = {row.pop("workflow_id"): Figures(**row) for row in counted}
+    names = ("running", "failed", "expiring", "total", "last_trigger_at")
+    figures = {row[0]: Figures(*row[1:]) for row in counted.values_list("workflow_id", *names)}
     newest = Q(pk__in=[])
     for workflow_id, figure in figures.items():
         if figure.last_trigger_at:

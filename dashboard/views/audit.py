@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from dashboard import htmx
@@ -11,6 +11,7 @@ from dashboard.deeds import words_for
 from dashboard.forms.filters import AuditFilter
 from dashboard.models import AuditEntry, Look
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import audit_lists
 from dashboard.services.audit_lists import AuditSearch
 from dashboard.views.frames import pager
@@ -27,7 +28,7 @@ LOOKS = {
 
 @requires("audit.view")
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     """Who did what to what, newest first."""
     mine = request.membership
     deeds = [(code, words_for(code)) for code in audit_lists.deeds_of(mine)]
@@ -42,7 +43,7 @@ def index(request: HttpRequest) -> HttpResponse:
     return htmx.render(request, "audit/index.html", "audit/_audit.html", context)
 
 
-def _searched(chosen: AuditFilter, request: HttpRequest) -> AuditSearch:
+def _searched(chosen: AuditFilter, request: PersonRequest) -> AuditSearch:
     cleaned = {name: value for name, value in chosen.cleaned_data.items() if value}
     names = {field.name for field in fields(AuditSearch)}
     wanted: dict[str, Any] = {name: value for name, value in cleaned.items() if name in names}

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils import timezone
 
 from dashboard import stamps
 from dashboard.models import Membership
+from dashboard.person import PersonRequest
 from dashboard.services.lists import COUNT_CAP, Page
 from dashboard.services.visibility import view_of, visible_workflows
 
@@ -16,9 +16,9 @@ PATIENCE = timedelta(seconds=60)
 SOON, CALM = 5, 20
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
+def frame(request: PersonRequest) -> dict[str, Any]:
     """What every mirrored page says about itself."""
-    membership = request.membership  # type: ignore[attr-defined]
+    membership = request.membership
     synced, queued = membership.synced_at, membership.sync_queued_at
     is_being_read = queued is not None and timezone.now() - queued < PATIENCE
     interval = timedelta(seconds=settings.SYNC_INTERVAL_SECONDS)
@@ -44,7 +44,7 @@ def refresh_calls(membership: Membership) -> int:
     return 1 + visible_workflows(membership).count()
 
 
-def pager(request: HttpRequest, page: Page[Any], size: int, *, total: int | None = None) -> dict[str, Any]:
+def pager(request: PersonRequest, page: Page[Any], size: int, *, total: int | None = None) -> dict[str, Any]:
     """The links of a keyset page, and which rows it shows."""
     return {
         "shown": _shown(page, total),
@@ -64,7 +64,7 @@ def _shown(page: Page[Any], total: int | None) -> str:
     return f"1–{count} of {many}" if page.is_first else f"{count} of {many}"
 
 
-def _beside(request: HttpRequest, **cursor: str | None) -> str | None:
+def _beside(request: PersonRequest, **cursor: str | None) -> str | None:
     query = request.GET.copy()
     for name in ("after", "before"):
         query.pop(name, None)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -12,6 +12,7 @@ from dashboard.forms.confirm import CancelForm
 from dashboard.forms.filters import InstanceFilter
 from dashboard.models import Instance, Operation, Workflow
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import (
     contracts,
     due,
@@ -32,7 +33,7 @@ from dashboard.views.questions import Question, answer
 
 @requires("instance.view")
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     """All instances that this person may see."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
@@ -59,7 +60,7 @@ def searched(chosen: InstanceFilter, query: QueryDict, *, workflow: Workflow | N
     )
 
 
-def list_context(request: HttpRequest, chosen: InstanceFilter, found: Found) -> dict[str, Any]:
+def list_context(request: PersonRequest, chosen: InstanceFilter, found: Found) -> dict[str, Any]:
     """What the list component needs, on whichever page it stands."""
     no_cancel = permissions.reason(request.membership, "instance.cancel")
     mine = request.membership
@@ -76,7 +77,7 @@ def list_context(request: HttpRequest, chosen: InstanceFilter, found: Found) -> 
 
 @requires("instance.view")
 @require_safe
-def detail(request: HttpRequest, instance_id: str) -> HttpResponse:
+def detail(request: PersonRequest, instance_id: str) -> HttpResponse:
     """Everything that is known of one instance."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
@@ -100,7 +101,7 @@ def detail(request: HttpRequest, instance_id: str) -> HttpResponse:
 
 @requires("instance.view")
 @require_POST
-def refresh(request: HttpRequest, instance_id: str) -> HttpResponse:
+def refresh(request: PersonRequest, instance_id: str) -> HttpResponse:
     """Read this instance from Docusign now."""
     instance = get_object_or_404(visible_instances(request.membership), pk=instance_id)
     refreshes.refresh_instance(instance, request.membership)
@@ -109,7 +110,7 @@ def refresh(request: HttpRequest, instance_id: str) -> HttpResponse:
 
 @requires("instance.cancel")
 @require_http_methods(["GET", "HEAD", "POST"])
-def cancel(request: HttpRequest, instance_id: str) -> HttpResponse:
+def cancel(request: PersonRequest, instance_id: str) -> HttpResponse:
     """Ask, then cancel."""
     instance = get_object_or_404(visible_instances(request.membership).select_related("workflow"), pk=instance_id)
     form = CancelForm(request.POST if request.method == "POST" else None)
@@ -152,7 +153,7 @@ def _cancel_question(instance: Instance) -> Question:
 
 @requires("instance.reveal")
 @require_POST
-def reveal(request: HttpRequest, instance_id: str) -> HttpResponse:
+def reveal(request: PersonRequest, instance_id: str) -> HttpResponse:
     """Show the participant link to the person who triggered the instance, and to nobody else (O-16)."""
     rows = visible_instances(request.membership).filter(url_owner=request.user).exclude(sealed_url="")
     instance = get_object_or_404(rows.select_related("workflow"), pk=instance_id)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -11,6 +11,7 @@ from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import SettleForm
 from dashboard.models import Operation, OperationKind, OperationState
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import due, operations
 from dashboard.services.marker import without_marker
 from dashboard.services.visibility import visible_instances, visible_operations
@@ -28,14 +29,14 @@ SETTLED_BY_HAND = (OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
 
 @requires("operation.view")
 @require_safe
-def detail(request: HttpRequest, operation_id: str) -> HttpResponse:
+def detail(request: PersonRequest, operation_id: str) -> HttpResponse:
     """What was sent, and what is known of its outcome."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
         return same
     rows = visible_operations(request.membership).select_related("workflow", "instance", "actor")
     operation = get_object_or_404(rows, pk=operation_id)
-    shown = visible_instances(request.membership).filter(pk=operation.instance_id).first()
+    shown = visible_instances(request.membership).filter(operations=operation).first()
     context = {
         **frame(request),
         "operation": operation,
@@ -58,7 +59,7 @@ OPEN_QUESTIONS = {
 
 @requires("operation.settle")
 @require_http_methods(["GET", "HEAD", "POST"])
-def settle(request: HttpRequest, operation_id: str) -> HttpResponse:
+def settle(request: PersonRequest, operation_id: str) -> HttpResponse:
     """A person looked at Docusign and says what is there."""
     rows = visible_operations(request.membership).select_related("workflow", "instance", "actor")
     operation = get_object_or_404(rows, pk=operation_id)

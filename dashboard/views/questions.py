@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.urls import reverse
 
 from dashboard import htmx
 from dashboard.forms.confirm import ConfirmForm
 from dashboard.models import Operation, OperationState
+from dashboard.person import PersonRequest
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused
 
 Act = Callable[[dict[str, Any]], Operation]
@@ -34,7 +35,7 @@ class Question:
     names: list[dict[str, str]] = field(default_factory=list)
 
 
-def answer(request: HttpRequest, question: Question, form: ConfirmForm, act: Act) -> HttpResponse:
+def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: Act) -> HttpResponse:
     """Ask on GET; on POST act once and tell what came of it."""
     if request.method != "POST":
         return ask(request, question, form)
@@ -53,7 +54,7 @@ def answer(request: HttpRequest, question: Question, form: ConfirmForm, act: Act
     return _told(request, question, form, operation)
 
 
-def ask(request: HttpRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
+def ask(request: PersonRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
     """The question, in a dialog or as a page."""
     names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names")
     context = {name: getattr(question, name) for name in names}
@@ -61,7 +62,7 @@ def ask(request: HttpRequest, question: Question, form: ConfirmForm, *, status: 
     return htmx.render(request, question.page, "components/_dialog.html", context, status=status)
 
 
-def _told(request: HttpRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:
+def _told(request: PersonRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:
     page = reverse("operation", args=[operation.pk])
     if operation.state == OperationState.REJECTED and not question.is_report:
         form.add_error(None, operation.message or "Docusign refused it.")

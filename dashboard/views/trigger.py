@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +27,7 @@ from dashboard.forms.trigger import (
 )
 from dashboard.models import Contract, Operation, OperationState, Workflow
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import contracts, due, obstacles, operations
 from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused
 from dashboard.services.sign_in_gate import draft_token, take_draft
@@ -41,7 +42,7 @@ UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409}
 
 @requires("workflow.trigger")
 @require_http_methods(["GET", "HEAD", "POST"])
-def page(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def page(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """The form; and what happens when it is sent."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
@@ -61,21 +62,21 @@ def page(request: HttpRequest, workflow_id: str) -> HttpResponse:
     return _send(request, workflow, contract, form)
 
 
-def _wait(request: HttpRequest, workflow: Workflow) -> HttpResponse:
+def _wait(request: PersonRequest, workflow: Workflow) -> HttpResponse:
     """Nobody has read the inputs yet: the worker is asked to, and the page fills by itself."""
     due.want_contract(workflow, request.membership)
     context = {**frame(request), "workflow": workflow, "problem": _reading_problem(request, workflow)}
     return htmx.render(request, "trigger/waiting.html", "trigger/_waiting.html", context)
 
 
-def _reading_problem(request: HttpRequest, workflow: Workflow) -> str:
+def _reading_problem(request: PersonRequest, workflow: Workflow) -> str:
     mine = workflow.access.filter(user=request.user).values_list("contract_error", flat=True)
     return mine.first() or ""
 
 
 @requires("workflow.trigger")
 @require_POST
-def preview(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def preview(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """What would be sent, as typed so far. Nothing is sent."""
     workflow = get_object_or_404(visible_workflows(request.membership), pk=workflow_id)
     contract = get_object_or_404(Contract, pk=getattr(contracts.current_contract(workflow), "pk", None))
@@ -89,7 +90,7 @@ def preview(request: HttpRequest, workflow_id: str) -> HttpResponse:
 
 @requires("workflow.trigger")
 @require_POST
-def refresh(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def refresh(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """Read the contract again now: one call."""
     workflow = get_object_or_404(visible_workflows(request.membership), pk=workflow_id)
     contracts.read_contract(workflow, membership=request.membership)
@@ -97,7 +98,7 @@ def refresh(request: HttpRequest, workflow_id: str) -> HttpResponse:
     return htmx.go(request, reverse("workflow-trigger", args=[workflow.pk]))
 
 
-def _fresh_form(request: HttpRequest, workflow: Workflow, contract: Contract) -> TriggerBase:
+def _fresh_form(request: PersonRequest, workflow: Workflow, contract: Contract) -> TriggerBase:
     """A form with its suggestions, or with what this person had typed before the session ended (S-6)."""
     draft = take_draft(request.session, request.user, request.path)
     if draft is not None:
@@ -119,18 +120,20 @@ def _drafted_form(contract: Contract, draft: MultiValueDict[str, str]) -> Trigge
     return TriggerForm(contract.fields, typed=typed_values(draft), initial=initial)
 
 
-def _posted_form(request: HttpRequest, contract: Contract) -> TriggerBase:
-    if "inputs_json" in request.POST:
-        return RawTriggerForm(contract.fields, data=request.POST)
-    return TriggerForm(contract.fields, data=request.POST, new_names=_new_names(request, contract))
+def _posted_form(request: PersonRequest, contract: Contract) -> TriggerBase:
+    data = request.POST.copy()
+    data.pop("show", None)
+    if "inputs_json" in data:
+        return RawTriggerForm(contract.fields, data=data)
+    return TriggerForm(contract.fields, data=data, new_names=_new_names(request, contract))
 
 
-def _new_names(request: HttpRequest, contract: Contract) -> frozenset[str]:
+def _new_names(request: PersonRequest, contract: Contract) -> frozenset[str]:
     known = typed_values(request.POST)
     return frozenset(spec["name"] for spec in asked(contract.fields) if spec["name"] not in known)
 
 
-def _switch(request: HttpRequest, workflow: Workflow, contract: Contract) -> HttpResponse:
+def _switch(request: PersonRequest, workflow: Workflow, contract: Contract) -> HttpResponse:
     """From the fields to raw JSON or back, with everything that was typed; a wrong value has to be corrected first."""
     form = _posted_form(request, contract)
     form.is_valid()
@@ -149,7 +152,7 @@ def _switch(request: HttpRequest, workflow: Workflow, contract: Contract) -> Htt
     return _show(request, workflow, contract, TriggerForm(contract.fields, typed=typed, initial=initial))
 
 
-def _send(request: HttpRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> HttpResponse:
+def _send(request: PersonRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> HttpResponse:
     try:
         operation = operations.trigger_workflow(
             workflow,
@@ -174,7 +177,7 @@ def _send(request: HttpRequest, workflow: Workflow, contract: Contract, form: Tr
 
 
 def _told(
-    request: HttpRequest, workflow: Workflow, contract: Contract, form: TriggerBase, operation: Operation
+    request: PersonRequest, workflow: Workflow, contract: Contract, form: TriggerBase, operation: Operation
 ) -> HttpResponse:
     if operation.state == OperationState.REJECTED:
         form.add_refusal(operation.message, operation.field_errors)
@@ -187,7 +190,7 @@ def _told(
 
 
 def _show(
-    request: HttpRequest,
+    request: PersonRequest,
     workflow: Workflow,
     contract: Contract,
     form: TriggerBase,
@@ -208,7 +211,7 @@ def _show(
     return htmx.render(request, "trigger/index.html", "trigger/_trigger.html", context, status=status)
 
 
-def _form_context(request: HttpRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> dict[str, Any]:
+def _form_context(request: PersonRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> dict[str, Any]:
     return {
         "workflow": workflow,
         "contract": contract,

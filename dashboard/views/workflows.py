@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -15,6 +15,7 @@ from dashboard.forms.filters import InstanceFilter, WorkflowFilter
 from dashboard.forms.json_values import as_json
 from dashboard.models import Operation, Workflow
 from dashboard.permissions import requires
+from dashboard.person import PersonRequest
 from dashboard.services import (
     contracts,
     due,
@@ -37,7 +38,7 @@ Send = Callable[..., Operation]
 
 @requires("workflow.view")
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: PersonRequest) -> HttpResponse:
     """All workflows that this person's own token listed."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
@@ -59,7 +60,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @requires("workflow.view")
 @require_safe
-def detail(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def detail(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """One workflow: its facts, its contract, its instances."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
@@ -71,7 +72,7 @@ def detail(request: HttpRequest, workflow_id: str) -> HttpResponse:
     return htmx.render(request, "workflows/detail.html", "workflows/_workflow.html", context)
 
 
-def about(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
+def about(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
     """The facts of one workflow."""
     mine = request.membership
     names = people.names_of(mine, [workflow.created_by, workflow.modified_by])
@@ -90,7 +91,7 @@ def about(request: HttpRequest, workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def ways(request: HttpRequest, workflow: Workflow) -> dict[str, str]:
+def ways(request: PersonRequest, workflow: Workflow) -> dict[str, str]:
     """Why this person cannot trigger, pause or resume it now; empty texts where they can."""
     mine = request.membership
     return {
@@ -100,13 +101,13 @@ def ways(request: HttpRequest, workflow: Workflow) -> dict[str, str]:
     }
 
 
-def with_ways(request: HttpRequest, line: workflow_lists.WorkflowLine) -> dict[str, object]:
+def with_ways(request: PersonRequest, line: workflow_lists.WorkflowLine) -> dict[str, object]:
     return {"line": line, "workflow": line.workflow, "figures": line.figures, **ways(request, line.workflow)}
 
 
 @requires("workflow.view")
 @require_POST
-def refresh_all(request: HttpRequest) -> HttpResponse:
+def refresh_all(request: PersonRequest) -> HttpResponse:
     """Ask for this person's own sync now; the worker does it, so the page does not wait."""
     due.refresh_now(request.membership)
     messages.info(request, "Docusign is being read. The page shows it as soon as it is there.")
@@ -115,7 +116,7 @@ def refresh_all(request: HttpRequest) -> HttpResponse:
 
 @requires("workflow.view")
 @require_POST
-def refresh(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def refresh(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """Read this workflow, its contract and its instances again."""
     workflow = get_object_or_404(visible_workflows(request.membership), pk=workflow_id)
     refreshes.refresh_workflow(workflow, request.membership)
@@ -124,7 +125,7 @@ def refresh(request: HttpRequest, workflow_id: str) -> HttpResponse:
 
 @requires("workflow.pause")
 @require_http_methods(["GET", "HEAD", "POST"])
-def pause(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def pause(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """Ask, then stop new instances."""
     effects = [
         {
@@ -140,7 +141,7 @@ def pause(request: HttpRequest, workflow_id: str) -> HttpResponse:
 
 @requires("workflow.resume")
 @require_http_methods(["GET", "HEAD", "POST"])
-def resume(request: HttpRequest, workflow_id: str) -> HttpResponse:
+def resume(request: PersonRequest, workflow_id: str) -> HttpResponse:
     """Ask, then let new instances start again."""
     effects = [
         {"icon": "play", "text": "New instances can start again, also from outside this console."},
@@ -151,7 +152,7 @@ def resume(request: HttpRequest, workflow_id: str) -> HttpResponse:
 
 
 def _switch(
-    request: HttpRequest, workflow_id: str, words: tuple[str, str], send: Send, effects: list[dict[str, str]]
+    request: PersonRequest, workflow_id: str, words: tuple[str, str], send: Send, effects: list[dict[str, str]]
 ) -> HttpResponse:
     workflow = get_object_or_404(visible_workflows(request.membership), pk=workflow_id)
     verb, keep = words
