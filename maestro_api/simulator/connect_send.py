@@ -74,10 +74,7 @@ def _again(message: Message, count: int) -> Message:
 
 
 def _row(world: World, instance_id: str) -> int:
-    try:
-        row = world.instances.row_of(instance_id)
-    except ValueError:
-        row = None
+    row = world.instances.row_of(instance_id)
     if row is None:
         raise ValueError(f"There is no instance {instance_id}.")
     return row

@@ -7,7 +7,7 @@ import random
 import re
 import zlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,6 +20,24 @@ EFFECTS = MODIFIERS | {
 RESETS = ("before", "after", "mid_body")
 BOMB_MEGABYTES = 300
 _MEGABYTE = 1 << 20
+
+
+class _Do(msgspec.Struct):
+    """The types of the members of `do`; what they mean stands in docs/simulator.md."""
+
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
+    headers: dict[str, str | int | float] = {}
+    body: Any = None
+    content_type: str = ""
+    latency_ms: float = 0
+    drip: bool | int | float | dict[str, float | bool] = False
+    reset: str = ""
+    truncate_gzip: bool = False
+    gzip_bomb: bool | Annotated[int, msgspec.Meta(ge=1, le=2000)] = False
+    redirect_to: str = ""
+    list_lag_seconds: float = 0
+    repeat_ctoken: bool | str = False
+    commit: bool = False
 
 
 @dataclass(slots=True)
@@ -144,7 +162,7 @@ class Faults:
 
 
 def _rule(raw: dict[str, Any]) -> Rule:
-    match, do = raw.get("match") or {}, raw.get("do")
+    match, do = (raw.get("match") or {}, raw.get("do")) if isinstance(raw, dict) else (None, None)
     if not isinstance(match, dict) or not isinstance(do, dict) or not do:
         raise ValueError('A fault is {"match": {...}, "do": {...}}.')
     unknown = (do.keys() - EFFECTS) | (match.keys() - {"method", "path", "times", "probability"})
@@ -152,6 +170,7 @@ def _rule(raw: dict[str, Any]) -> Rule:
         raise ValueError(f"Unknown members: {', '.join(sorted(unknown))}.")
     if "reset" in do and do["reset"] not in RESETS:
         raise ValueError(f"reset must be one of {', '.join(RESETS)}.")
+    msgspec.convert(do, _Do)
     try:
         path = re.compile(match["path"]) if match.get("path") else None
     except re.error as error:

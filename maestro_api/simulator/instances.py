@@ -74,7 +74,11 @@ class Instances:
         wanted = instance_id.strip("{}").lower()
         if wanted in self._rows_by_own_id:
             return self._rows_by_own_id[wanted]
-        row = (((int(wanted[-12:], 16) - self.salt) * _INVERSE) & _MASK48) - 1
+        try:
+            low = int(wanted[-12:], 16)
+        except ValueError:
+            return None
+        row = (((low - self.salt) * _INVERSE) & _MASK48) - 1
         return row if 0 <= row < len(self) and self.id_of(row) == wanted else None
 
     def add(

@@ -12,6 +12,7 @@ from .messages import SimResponse, json_response
 from .people import MAIN_ACCOUNT_ID
 
 HOUR, BURST = 3600, 30
+ALIASES = {"hourly_limit": "hourly", "burst_limit": "burst", "spent": "spent_by_others"}
 
 
 @dataclass(slots=True)
@@ -89,9 +90,9 @@ class Limits:
 
     def configure(self, members: dict[str, Any]) -> None:
         """Change settings; `spent_by_others` is a number for both windows, `spent_hourly` and `spent_burst` for one."""
-        rest = dict(members)
+        rest = {ALIASES.get(name, name): value for name, value in members.items()}
         account_id = str(rest.pop("account_id", MAIN_ACCOUNT_ID))
-        both = int(rest.pop("spent_by_others", rest.pop("spent", 0)))
+        both = int(rest.pop("spent_by_others", 0))
         hourly, burst = int(rest.pop("spent_hourly", both)), int(rest.pop("spent_burst", both))
         if unknown := rest.keys() - asdict(self.settings).keys():
             raise ValueError(f"Unknown settings: {', '.join(sorted(unknown))}.")

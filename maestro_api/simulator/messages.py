@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -27,10 +27,12 @@ class SimRequest:
     _lower: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.path)
+        target = self.path.partition("#")[0]
+        if not target.startswith("/"):
+            target = "/" + target.partition("://")[2].partition("/")[2]
+        path, _, self.query = target.partition("?")
         self.method = self.method.upper()
-        self.route = unquote(parts.path) or "/"
-        self.query = parts.query
+        self.route = unquote(path)
         self._lower = {name.lower(): str(value) for name, value in self.headers.items()}
         if isinstance(self.body, str):
             self.body = self.body.encode()
