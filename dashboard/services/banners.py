@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils import timezone
 
-from dashboard.models import Account, ApiBudget, Connection, Membership, Rights
+from dashboard.models import Account, Connection, Membership, Rights
 from dashboard.services import grants, sign_in_gate
+
+
+KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def banners_for(membership: Membership) -> list[Banner]:
 
 def budget_of(account: Account) -> Budget | None:
     """The figures for the rail; None while Docusign has not told any for this hour."""
-    row = ApiBudget.objects.filter(account=account).first()
+    row = getattr(account, "budget", None)
     if row is None or not row.hourly_limit or row.hourly_remaining is None:
         return None
     if row.hourly_reset_at is not None and row.hourly_reset_at <= timezone.now():
@@ -47,7 +50,7 @@ def budget_of(account: Account) -> Budget | None:
 
 
 def _connection_banner(membership: Membership) -> Banner | None:
-    connection = Connection.objects.filter(user=membership.user_id).first()
+    connection = getattr(membership.user, "connection", None)
     again = sign_in_gate.sign_in_url(reverse("connections"))
     if connection is None or connection.state != Connection.State.ACTIVE:
         why = (
@@ -66,22 +69,25 @@ def _connection_banner(membership: Membership) -> Banner | None:
 
 
 def _outage_banner(membership: Membership) -> Banner | None:
-    row = ApiBudget.objects.filter(account=membership.account_id, blocked_until__gt=timezone.now()).first()
-    if row is not None and row.blocked_until is not None:
-        until = timezone.localtime(row.blocked_until).strftime("%H:%M:%S")
+    now = timezone.now()
+    budget = getattr(membership.account, "budget", None)
+    if budget is not None and budget.open_until is not None and budget.open_until > now:
         return Banner(
-            "warning",
-            f"Docusign asked this console to wait until {until}. You see what was known then; nothing is sent meanwhile.",
+            "danger", f"Docusign is not answering. It is asked again at {_clock(budget.open_until)}. {KNOWN_BEFORE}"
+        )
+    if budget is not None and budget.blocked_until is not None and budget.blocked_until > now:
+        return Banner(
+            "warning", f"Docusign asked this console to wait until {_clock(budget.blocked_until)}. {KNOWN_BEFORE}"
         )
     failed_at = membership.sync_failed_at
     if failed_at is None or (membership.synced_at is not None and membership.synced_at >= failed_at):
         return None
-    at = timezone.localtime(failed_at).strftime("%H:%M")
     said = membership.sync_error or "Docusign did not answer."
-    return Banner(
-        "danger",
-        f"The look at {at} failed: {said} You see what was known before; nothing is kept back to be sent later.",
-    )
+    return Banner("danger", f"The look at {_clock(failed_at)} failed: {said} {KNOWN_BEFORE}")
+
+
+def _clock(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%H:%M:%S")
 
 
 def _rights_banner(membership: Membership) -> Banner | None:

@@ -52,19 +52,20 @@ def draft_token(user: User, path: str) -> str:
     return signing.dumps([str(user.pk), path], salt=SALT)
 
 
-def keep_draft(session: MutableMapping[str, Any], path: str, posted: Posted) -> None:
-    """Keep what was typed when the session had ended, until the same person is back (S-6)."""
+def keep_draft(session: MutableMapping[str, Any], path: str, posted: Posted, *, only_for: User | None = None) -> bool:
+    """Keep what was typed when the session had ended, until the same person is back (S-6); whether it was kept.
+
+    The mark in the form is signed for its person and page, so a page of another site cannot leave a draft here.
+    """
     owner = _owner_of(posted.get(DRAFT_FIELD), path)
-    if owner is None:
-        return
+    if owner is None or (only_for is not None and owner != str(only_for.pk)):
+        return False
     fields = json.dumps({name: values for name, values in posted.lists() if name not in NOT_KEPT})
-    if len(fields) <= DRAFT_BYTES:
-        session["draft"] = {
-            "owner": owner,
-            "path": path,
-            "at": time.time(),
-            "sealed": crypto.seal(fields, "draft", owner, path),
-        }
+    if len(fields) > DRAFT_BYTES:
+        return False
+    sealed = crypto.seal(fields, "draft", owner, path)
+    session["draft"] = {"owner": owner, "path": path, "at": time.time(), "sealed": sealed}
+    return True
 
 
 def drop_foreign_draft(session: MutableMapping[str, Any], user: User) -> None:

@@ -1,13 +1,22 @@
 """Problem pages that Django asks for. Its one rule: they say what happened and what to do, never how it is built inside."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
+from dashboard import htmx
+from dashboard.services.sign_in_gate import keep_draft
+
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form without a valid token: most often a page that was left open over a sign-out."""
-    return render(request, "problems/csrf.html", status=403)
+    """A form without a valid token: most often one that was open over a sign-out, so what was typed in it is kept (S-6)."""
+    person = request.user if request.user.is_authenticated else None
+    is_kept = keep_draft(request.session, request.path, request.POST, only_for=person)
+    if is_kept and htmx.wants_fragment(request):
+        messages.warning(request, "This form was open too long. What you typed is still there; send it once more.")
+        return htmx.go(request, request.path)
+    return render(request, "problems/csrf.html", {"back": request.path if is_kept else ""}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

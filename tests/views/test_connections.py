@@ -163,6 +163,11 @@ def test_a_docusign_that_asks_to_wait_is_a_banner(viewer: Membership, account: A
     assert "asked this console to wait until" in banner_texts(signed_in(viewer))
 
 
+def test_a_docusign_that_does_not_answer_is_a_banner(viewer: Membership, account: Account, signed_in: SignedIn) -> None:
+    ApiBudget.objects.create(account=account, failures=5, open_until=timezone.now() + timedelta(seconds=30))
+    assert "Docusign is not answering" in banner_texts(signed_in(viewer))
+
+
 def test_a_failed_look_is_a_banner_until_one_succeeds(viewer: Membership, signed_in: SignedIn) -> None:
     now = timezone.now()
     Membership.objects.update(

@@ -183,3 +183,31 @@ def test_times_are_shown_in_the_persons_zone(viewer: Membership, signed_in: Sign
     User.objects.update(time_zone="Asia/Tokyo")
     assert "UTC+9" in signed_in(viewer).get("/connections/").content.decode()
     assert timezone.get_current_timezone_name() == "UTC"
+
+
+def test_a_form_that_was_open_over_a_new_sign_in_keeps_what_was_typed(viewer: Membership, signed_in: SignedIn) -> None:
+    """S-6: another tab signed in anew, so the form's token is stale; the same person finds the words again."""
+    client = signed_in(viewer, enforce_csrf_checks=True)
+    answer = client.post(PATH, typed(viewer.user, name="kept"))
+    assert answer.status_code == 403
+    assert f'href="{PATH}"' in answer.content.decode()
+    draft = sign_in_gate.take_draft(client.session, viewer.user, PATH)
+    assert draft is not None
+    assert draft["name"] == "kept"
+
+
+def test_by_htmx_a_stale_form_is_opened_again_with_what_was_typed(viewer: Membership, signed_in: SignedIn) -> None:
+    """S-6: a refused fragment would show nothing, so the page itself is loaded."""
+    client = signed_in(viewer, htmx=True, enforce_csrf_checks=True)
+    answer = client.post(PATH, typed(viewer.user, name="kept"))
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, PATH)
+    assert "draft" in client.session
+
+
+def test_a_stale_form_of_somebody_else_keeps_nothing(
+    viewer: Membership, operator: Membership, signed_in: SignedIn
+) -> None:
+    client = signed_in(operator, enforce_csrf_checks=True)
+    answer = client.post(PATH, typed(viewer.user, name="not mine"))
+    assert "Go back" in answer.content.decode()
+    assert "draft" not in client.session
