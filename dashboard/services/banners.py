@@ -9,7 +9,6 @@ from django.utils import timezone
 from dashboard.models import Account, Connection, Membership, Rights
 from dashboard.services import grants, sign_in_gate
 
-
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
 
 
