@@ -201,12 +201,11 @@ def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, 
             _write(row, answer)
             new[pk] = row
             applied.created.add(pk)
-        elif _is_newer(row, answer) and _differs(row, answer):
+        else:
             change = _change(row, answer, source, now) if pk in stored else None
-            _write(row, answer)
-            applied.changed.add(pk)
-            if change:
-                changes.append(change)
+            if merge(row, answer):
+                applied.changed.add(pk)
+                changes += [change] if change else []
         applied.seen.add(pk)
     _save(account, new, [stored[pk] for pk in applied.changed if pk in stored], changes)
     Instance.objects.filter(pk__in=applied.seen).update(synced_at=now, missing_since=None)
@@ -231,6 +230,14 @@ def _belongs(account: Account, answer: ApiInstance, row: Instance | None) -> boo
 def _order(status: str, raw: str, modified: datetime | None, step: int | None) -> tuple[bool, datetime, int, int, str]:
     is_terminal = status not in RANK
     return is_terminal, modified or LONG_AGO, RANK.get(status, 0), step or 0, raw
+
+
+def merge(row: Instance, answer: ApiInstance) -> bool:
+    """Take the answer into the row, unless the row is newer or the same; whether anything moved (R-11)."""
+    if not (_is_newer(row, answer) and _differs(row, answer)):
+        return False
+    _write(row, answer)
+    return True
 
 
 def _is_newer(row: Instance, answer: ApiInstance) -> bool:

@@ -4,11 +4,12 @@
 """
 
 from dashboard.services.actions import cancel_instance, pause_workflow, resume_workflow
-from dashboard.services.reconcile import settle_by_hand, settle_due, settle_unknown, sweep
+from dashboard.services.reconcile import due, settle_by_hand, settle_due, settle_unknown, sweep
 from dashboard.services.triggers import trigger_workflow
 
 __all__ = [
     "cancel_instance",
+    "due",
     "pause_workflow",
     "resume_workflow",
     "settle_by_hand",
