@@ -1,14 +1,42 @@
-"""Log lines: one line a record, as JSON with the request's id. Its one rule: line breaks and control characters never pass."""
+"""Log lines: one line a record, as JSON with the request's id.
+
+The one rule: line breaks and control characters never pass, and neither do codes, tokens or participant links (O-15).
+"""
 
 import logging
+import re
 
 import structlog
 
 from dashboard.facts import current_facts
 
+# Django hands the request itself to its log records; its text would spell out the query, and with it a sign-in code.
+NOT_LOGGED = ("request", "response", "sock", "client_address")
+NAMES = "access_token|refresh_token|code_verifier|client_secret|code|state|mtid|mtsec|token|assertion"
+IN_PAIR = re.compile(rf"(?i)(\b|%3F|%26)({NAMES})(=|%3D|\"?'?:\s*[\"'])[^\s&\"'<>,;]+")
+IN_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]+)*")
+
+
+def redacted(text: str) -> str:
+    """The text with every secret replaced, whichever way it was written."""
+    text = IN_PAIR.sub(r"\1\2\3[hidden]", text)
+    return JSON_WEB_TOKEN.sub("[hidden]", IN_HEADER.sub(r"\1 [hidden]", text))
+
 
 def _add_request_id(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     event.setdefault("request_id", current_facts().request_id)
+    return event
+
+
+def _hide_secrets(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for key in NOT_LOGGED:
+        event.pop(key, None)
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = redacted(value)
+        elif not isinstance(value, int | float | bool | None):
+            event[key] = redacted(str(value))
     return event
 
 
@@ -25,6 +53,7 @@ def formatter() -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
+            _hide_secrets,
             structlog.processors.JSONRenderer(),
         ],
     )

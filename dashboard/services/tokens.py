@@ -4,11 +4,11 @@ The one rule: a refresh is claimed by a lease row and stored by compare-and-swap
 SQLite and a refresh token that is used twice may end the whole grant.
 """
 
+import logging
 import secrets
 import time
 from datetime import timedelta
 
-import structlog
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -20,7 +20,7 @@ from dashboard.services.authorization_server import oauth_client
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded
 from maestro_api import InvalidGrant, MaestroError, TokenGrant
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=15)
 WAIT_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.05
@@ -135,7 +135,7 @@ def _refresh(row: Connection, lease: str, *, must: bool) -> str:
         return _after_refusal(row, error)
     except MaestroError as error:
         Connection.objects.filter(pk=row.pk, lease=lease).update(lease="", lease_until=None)
-        log.warning("token.refresh_failed", user=str(row.user_id), error=type(error).__name__, attempts=error.attempts)
+        log.warning("token.refresh_failed", extra={"user_id": str(row.user_id), "error": type(error).__name__})
         if must:
             raise DocusignUnavailable(
                 f"{error.user_message} Your sign-in could not be renewed; nothing was sent."
@@ -190,7 +190,7 @@ def _open(row: Connection, field: str) -> str:
         return crypto.unseal(getattr(row, f"sealed_{field}"), *token_place(row, field))
     except crypto.SealBroken as error:
         # A ciphertext that does not open in its own row is a security event, not a hiccup (O-10).
-        log.error("token.seal_broken", user=str(row.user_id), field=field)
+        log.error("token.seal_broken", extra={"user_id": str(row.user_id), "field": field})
         reason = "The stored sign-in cannot be opened. Sign in again to renew it."
         mark_reconnect_needed(row, reason, version=row.version)
         raise ReconnectNeeded(reason) from error
