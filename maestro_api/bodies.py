@@ -77,10 +77,6 @@ def _unzipped(answer: requests.Response, cap: int) -> bytes:
             if len(out) > cap or (len(out) > RATIO_FLOOR and len(out) > packed * RATIO_CAP):
                 raise BodyTooLarge
             packet = unpacker.unconsumed_tail or unpacker.unused_data
-    while not unpacker.eof and (rest := unpacker.decompress(b"", CHUNK)):  # all input is in, not all output is out
-        out += rest
-        if len(out) > cap:
-            raise BodyTooLarge
     if packed and not unpacker.eof:
         raise BodyIncomplete("the answer's compression ends early")
     return bytes(out)

@@ -63,7 +63,7 @@ class watched:
         _current.attempt = None
 
 
-class _DeadlineReader(io.RawIOBase):
+class DeadlineReader(io.RawIOBase):
     """The reading end of a socket; before each read the socket's timeout is set to what the call has left."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -97,7 +97,7 @@ class _DeadlineSocket:
         return getattr(self._sock, name)
 
     def makefile(self, *_: object, **__: object) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock))
+        return io.BufferedReader(DeadlineReader(self._sock))
 
 
 def _open_socket(connection: HTTPConnection, *, loopback: bool) -> socket.socket:

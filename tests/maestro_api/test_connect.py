@@ -56,6 +56,10 @@ def test_any_active_key_may_match_any_header():
     assert verify_signature(BODY, headers, ["old", "new"]) == 1
 
 
+def test_a_key_that_stands_twice_is_found_at_its_first_place():
+    assert verify_signature(BODY, {"X-DocuSign-Signature-1": signed(BODY, "k")}, ["a", "k", "k"]) == 1
+
+
 def test_only_ten_headers_are_looked_at():
     """W-2: more are not worth the time."""
     headers = {f"X-DocuSign-Signature-{n}": "no" for n in range(1, 11)}

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import io
 import json
 import resource
 import socket
@@ -26,6 +27,7 @@ from maestro_api import (
 )
 from maestro_api import transport as transport_module
 from maestro_api.bodies import BODY_CAP, CHUNK, BodyIncomplete, read_body
+from maestro_api.session import Attempt, DeadlineReader, watched
 from tests.maestro_api.conftest import WORKFLOW, answer, reset
 
 EMPTY_LIST = b'{"data":[]}'
@@ -167,6 +169,15 @@ def test_gzip_of_several_members_is_read_whole(raw_server, client_of):
     packed = gzip.compress(b'{"data":') + gzip.compress(b"[]}")
     server = raw_server(answer(packed, headers=("Content-Encoding: gzip",)))
     assert len(client_of(server).list_workflows()) == 0
+
+
+def test_no_read_begins_after_the_deadline():
+    """E-6: data that is always ready gives no timeout of its own, so the clock is looked at before each read."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, io.BufferedReader(DeadlineReader(ours)) as reader:
+        theirs.sendall(b"always ready")
+        with watched(Attempt(deadline=time.monotonic() - 1, read_timeout=10)), pytest.raises(TimeoutError):
+            reader.read(1)
 
 
 class Packets:
