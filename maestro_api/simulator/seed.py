@@ -12,6 +12,7 @@ from .quirks import INSTANCE_QUIRKS, QUIRKS
 from .state import Workflow, World
 
 BULK_FROM = 20_000
+ODD = "Zz"
 SMALL_MIX = (
     (column.COMPLETED, 52),
     (column.IN_PROGRESS, 24),
@@ -68,11 +69,9 @@ def _add_instances(world: World, movement: Movement, account_id: str, count: int
     targets = [workflow for workflow in world.workflows if workflow.account_id == account_id]
     if not targets or count <= 0:
         return
-    weights = [0.2 if workflow.name.startswith("Zz") else 1 + (7 * (workflow.number + 3)) % 5 for workflow in targets]
+    shares = _shares(targets, count)
     chance = random.Random(f"{world.seed}:{len(world.instances)}:{account_id}")
     starters = [world.starter_number(sub) for sub in _members(world, account_id)]
-    shares = [int(count * weight / sum(weights)) for weight in weights]
-    shares[0] += count - sum(shares)
     bulk = count >= BULK_FROM
     for workflow, share in zip(targets, shares, strict=True):
         first = len(world.instances)
@@ -80,6 +79,16 @@ def _add_instances(world: World, movement: Movement, account_id: str, count: int
         movement.plan_many(planned)
         if workflow.name == QUIRKS[0].name:
             _spoil(world, first, share)
+
+
+def _shares(targets: list[Workflow], count: int) -> list[int]:
+    """How many instances each workflow gets: uneven as in life, and of the odd ones only as many as there are oddities."""
+    weights = [0 if workflow.name.startswith(ODD) else 1 + (7 * (workflow.number + 3)) % 5 for workflow in targets]
+    few = [min(len(INSTANCE_QUIRKS), count // 20) if workflow.name.startswith(ODD) else 0 for workflow in targets]
+    rest = count - sum(few)
+    shares = [int(rest * weight / sum(weights)) + extra for weight, extra in zip(weights, few, strict=True)]
+    shares[0] += count - sum(shares)
+    return shares
 
 
 def _fill(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 from dataclasses import dataclass, field
+
+import msgspec
 
 from .people import Person
 from .state import World
@@ -84,7 +85,7 @@ class Tokens:
     def _long_token(self, claims: dict[str, object]) -> str:
         """Looks like a signed JWT and is longer than 600 characters; it means nothing to anybody but this store."""
         header = {"typ": "MT", "alg": "RS256", "kid": "681ff1f1-005e-4ce1-9ce3-a5ee90d0b4c5"}
-        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)]
+        parts = [base64.urlsafe_b64encode(msgspec.json.encode(part)).decode().rstrip("=") for part in (header, claims)]
         return ".".join([*parts, secrets.token_urlsafe(420)])
 
     def find_client(self, client_id: str | None) -> Client | None:
