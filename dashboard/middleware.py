@@ -88,7 +88,9 @@ class DomainErrorMiddleware:
         if htmx.wants_fragment(request):
             messages.error(request, error.message)
             return HttpResponse(status=status if status != 422 else 409)
-        return render(request, "problems/refused.html", {"error": error, "status": status}, status=status)
+        again = sign_in_url(page_of(request)) if isinstance(error, ReconnectNeeded) else ""
+        context = {"error": error, "status": status, "again": again}
+        return render(request, "problems/refused.html", context, status=status)
 
 
 class PersonMiddleware:

@@ -140,3 +140,15 @@ def test_no_line_repeats_a_secret(settings: Any) -> None:
 def test_commands_that_bring_their_own_settings_start_without_any(settings: Any, command: str) -> None:
     settings.TOKEN_KEYS = []
     assert checks.refuse_bad_settings(["manage.py", "-v", command]) is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.processes
+def test_outside_a_rehearsal_cookies_are_bound_to_the_host_and_tls() -> None:
+    """S-7, S-9: the names carry the prefix that browsers enforce, and HSTS lasts a year."""
+    shown = (
+        "from django.conf import settings as s;"
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.THEME_COOKIE_NAME, s.SESSION_COOKIE_SECURE,"
+        " s.CSRF_COOKIE_SECURE, s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS)"
+    )
+    ended = run({}, "-c", shown)
+    assert ended.stdout.split() == ["__Host-session", "__Host-csrf", "__Host-theme", "True", "True", "31536000", "True"]

@@ -47,6 +47,18 @@ def active_memberships(user: User) -> QuerySet[Membership]:
     )
 
 
+def home_account(user: User) -> Account | None:
+    """The account under which a deed that concerns all of a person's accounts is recorded."""
+    membership = active_memberships(user).first()
+    return membership.account if membership else None
+
+
+def only_account() -> Account | None:
+    """The account whose admins are told of refused sign-ins: the served one, where there is just one."""
+    served = list(served_accounts()[:2])
+    return served[0] if len(served) == 1 else None
+
+
 def default_role(account: Account) -> Role:
     """The role of a new person: the first one is the account's admin, others may look; in a rehearsal they may act."""
     if not account.memberships.filter(role=Role.ADMIN).exists():

@@ -60,7 +60,7 @@ def disconnect(connection: Connection, *, actor: User) -> None:
         audit.record(
             "connection.disconnected",
             actor=actor,
-            account=None,
+            account=accounts.home_account(connection.user),
             subject=connection.user,
             result=AuditEntry.Result.OK,
         )

@@ -203,7 +203,7 @@ def _record_refusal(why: str, *, code: str = "") -> None:
             audit.record(
                 "session.refused",
                 actor=None,
-                account=None,
+                account=accounts.only_account(),
                 result=AuditEntry.Result.REFUSED,
                 detail={"why": why} | ({"docusign": code} if code else {}),
             )

@@ -16,6 +16,7 @@ from django.utils import timezone
 from dashboard import crypto
 from dashboard.models import AuditEntry, Connection
 from dashboard.services import audit
+from dashboard.services.accounts import home_account
 from dashboard.services.authorization_server import oauth_client
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded
 from maestro_api import InvalidGrant, MaestroError, TokenGrant
@@ -93,7 +94,7 @@ def mark_reconnect_needed(connection: Connection, reason: str, *, version: int |
             audit.record(
                 "connection.reconnect_needed",
                 actor=connection.user,
-                account=None,
+                account=home_account(connection.user),
                 subject=connection.user,
                 result=AuditEntry.Result.FAILED,
                 reason=reason,

@@ -285,3 +285,21 @@ def test_only_the_digest_of_a_setup_code_is_stored_and_one_start_prints_one(uncl
     assert setup.offer_code() is None
     assert setup.offer_code(again=True) not in (None, code)
     assert SetupCode.objects.count() == 1
+
+
+def test_a_starting_process_prints_the_code_only_where_something_is_to_be_claimed(
+    simulator: Simulator, unclaimed: None
+) -> None:
+    line = setup.announce_at_start()
+    assert line.startswith("Setup code: ")
+    assert setup.announce_at_start() == ""
+    come_in(simulator, "Ada Admin", code=line.split()[2])
+    SetupCode.objects.all().delete()
+    assert setup.announce_at_start() == ""
+
+
+def test_admins_of_the_only_account_can_read_of_refused_sign_ins(simulator: Simulator) -> None:
+    come_in(simulator, "Ada Admin")
+    with pytest.raises(sign_in.Stranger):
+        come_in(simulator, "Ada Other")
+    assert AuditEntry.objects.get(action="session.refused").account_id == MAIN_ACCOUNT_ID

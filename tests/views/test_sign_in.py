@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from dashboard.models import AuditEntry, Membership, User
+from dashboard.services import setup
 from maestro_api.simulator import MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID, SimRequest, Simulator
 from tests.factories import person
 
@@ -253,3 +254,25 @@ def test_a_raised_session_epoch_ends_every_session(account: Any, signed_in: Call
     User.objects.update(session_epoch=1)
     assert one.get("/connections/").status_code == 302
     assert two.get("/connections/").status_code == 302
+
+
+def test_the_page_asks_for_the_setup_code_only_while_nothing_is_served(client: Client, settings: Any) -> None:
+    assert "Setup code" not in client.get("/signin/").content.decode()
+    settings.CONSOLE_ACCOUNTS = []
+    assert "Setup code" in client.get("/signin/").content.decode()
+
+
+def test_a_wrong_setup_code_is_said_on_the_page(client: Client, settings: Any) -> None:
+    settings.CONSOLE_ACCOUNTS = []
+    answer = client.post("/signin/start/", {"setup_code": "wrong"})
+    assert answer.status_code == 422
+    assert "This setup code is not valid" in answer.content.decode()
+
+
+def test_whoever_has_the_setup_code_claims_the_account(client: Client, simulator: Simulator, settings: Any) -> None:
+    settings.CONSOLE_ACCOUNTS = []
+    code = setup.offer_code() or ""
+    answer = come_in(client, simulator, "Ada Admin", setup_code=code)
+    assert answer.status_code == 302
+    assert "Northwind Agreements" in client.get("/connections/").content.decode()
+    assert Membership.objects.get().role == "admin"
