@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from dashboard import crypto
 
 ENVIRONMENTS = ("simulator", "demo", "production")
 DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
-QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql", "celery+redis", "celery+rediss")
+QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRET_LENGTH = 50
@@ -135,10 +136,16 @@ def _figures() -> Iterator[str]:
 
 
 def _stores() -> Iterator[str]:
-    if settings.DATABASES["default"].get("ENGINE") not in DATABASE_ENGINES:
+    database = settings.DATABASES["default"]
+    if database.get("ENGINE") not in DATABASE_ENGINES:
         yield "DATABASE_URL must begin with sqlite:/// or postgres://."
-    if settings.QUEUE_URL.partition("://")[0] not in QUEUE_SCHEMES:
-        yield "QUEUE_URL must begin with sqlite:///, redis://, postgres:// or celery+redis://."
+    elif database["ENGINE"].endswith("sqlite3") and not _has_folder(str(database["NAME"])):
+        yield "DATABASE_URL names a file in a folder that does not exist."
+    scheme, _, place = settings.QUEUE_URL.partition("://")
+    if scheme not in QUEUE_SCHEMES:
+        yield "QUEUE_URL must begin with sqlite:///, redis:// or postgres://."
+    elif scheme == "sqlite" and not _has_folder(place.removeprefix("/")):
+        yield "QUEUE_URL names a file in a folder that does not exist."
 
 
 CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
@@ -152,6 +159,10 @@ CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     _figures,
     _stores,
 )
+
+
+def _has_folder(file: str) -> bool:
+    return file.startswith((":memory:", "file:")) or Path(file).absolute().parent.is_dir()
 
 
 def _is_uuid(text: str) -> bool:

@@ -16,8 +16,6 @@ GOOD = {
     "DJANGO_SECRET_KEY": "b7Yk2-only-for-tests-0pQwXz9-Lr4Tn8Vs1Hd6Fg3Jm5Cu-eAoIy",
     "DJANGO_DEBUG": "false",
     "DJANGO_ALLOWED_HOSTS": "console.example.com",
-    "DATABASE_URL": "sqlite:////nonexistent/checks.sqlite3",
-    "QUEUE_URL": "sqlite:////nonexistent/queue.sqlite3",
     "TOKEN_KEYS": KEY,
     "DOCUSIGN_ENVIRONMENT": "production",
     "DOCUSIGN_CLIENT_ID": "0c5e7a94-2b61-4d3f-9e8a-5f1c6b7d2a10",
@@ -73,8 +71,16 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),
     ({"DATABASE_URL": "mongo://db/console"}, "DATABASE_URL"),
     ({"DATABASE_URL": "db.sqlite3"}, "DATABASE_URL"),
+    ({"DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"}, "DATABASE_URL"),
     ({"QUEUE_URL": "kafka://queue"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "sqlite:////nonexistent/queue.sqlite3"}, "QUEUE_URL"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/db.sqlite3")
+    monkeypatch.setenv("QUEUE_URL", f"sqlite:///{tmp_path}/queue.sqlite3")
 
 
 def run(changes: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
