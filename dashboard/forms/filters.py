@@ -8,10 +8,17 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 
 from dashboard.models import AuditEntry, Workflow, WorkflowState
+from dashboard.wording import visible
 
 SIZES = ("25", "50", "100")
 STARTED = {"day": "Last 24 hours", "week": "Last 7 days", "month": "Last 30 days"}
 SPANS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
+
+
+def shortened(name: str, length: int = 48) -> str:
+    """A name on one line, unseen characters shown, cut where it would push everything else away."""
+    text = visible(name)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 class Filter(forms.Form):
@@ -56,13 +63,20 @@ class Filter(forms.Form):
         return f"{value.day} {value:%b} {value.year}" if isinstance(value, date) else str(value)
 
 
+class WorkflowChoice(forms.ModelChoiceField[Workflow]):
+    """A workflow by its name, short enough for a list of choices."""
+
+    def label_from_instance(self, obj: Workflow) -> str:
+        return shortened(obj.name)
+
+
 class InstanceFilter(Filter):
     """Filters of the list of instances."""
 
     sorts = ("changed", "name", "started", "expires", "by")
     defaults = {"sort": "-changed", "size": 25, "state": "all"}
     chip_labels = {"q": "Search", "workflow": "Workflow", "by": "Started by", "started": "Started"}
-    workflow = forms.ModelChoiceField(Workflow.objects.none(), required=False, empty_label="Every workflow")
+    workflow = WorkflowChoice(Workflow.objects.none(), required=False, empty_label="Every workflow")
     by = forms.ChoiceField(required=False, choices=[("", "Started by anyone"), ("me", "Started by me")])
     started = forms.ChoiceField(required=False, choices=[("", "Started at any time"), *STARTED.items()])
     state = forms.ChoiceField(
@@ -106,6 +120,13 @@ class AuditFilter(Filter):
     since = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}), input_formats=["%Y-%m-%d"])
     until = forms.DateField(required=False, widget=forms.DateInput(attrs={"type": "date"}), input_formats=["%Y-%m-%d"])
     object = forms.UUIDField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for name in ("since", "until"):
+            if cleaned.get(name) and not 2000 <= cleaned[name].year <= 2999:
+                del cleaned[name]  # far off the calendar, where adding a day or a time zone fails
+        return cleaned
 
     def __init__(self, query: QueryDict, *, people: list[tuple[str, str]], deeds: list[tuple[str, str]]) -> None:
         forms.Form.__init__(self, query, auto_id="filter-%s")

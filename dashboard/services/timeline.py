@@ -48,7 +48,7 @@ def _of_change(change: InstanceChange) -> Moment | None:
     if change.source == InstanceChange.Source.TRIGGER:
         return None  # the operation itself tells it, with its person and result
     if not change.status_before and change.step_before is None:
-        where = "Found at Docusign" if change.source == InstanceChange.Source.RECONCILED else "First seen"
+        where = "Found at Docusign" if change.source == InstanceChange.Source.RECONCILED else "First read"
         return Moment(at, "neutral", "observed", f"{where}, in the state", change.status_after or "not given", note)
     if change.status_before != change.status_after:
         return Moment(at, "neutral", "observed", "State became", change.status_after or "not given", note)

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import CancelForm
-from dashboard.forms.filters import InstanceFilter
+from dashboard.forms.filters import InstanceFilter, shortened
 from dashboard.models import Instance, Operation, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
@@ -146,7 +146,7 @@ def _cancel_question(instance: Instance) -> Question:
         keep_url=page,
         done_url=page,
         events=("instanceChanged",),
-        names=[{"name": str(instance), "note": f"{instance.workflow} · {step}"}],
+        names=[{"name": str(instance), "note": f"{shortened(instance.workflow.name)} · {step}"}],
         effects=CANCEL_EFFECTS,
     )
 
