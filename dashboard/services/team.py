@@ -56,3 +56,24 @@ def change_role(membership: Membership, *, actor: User, role: Role) -> Membershi
     if refusal:
         raise Refused(refusal, field="role")
     return membership
+
+
+def make_admin(*, sub: str, environment: str) -> list[Membership]:
+    """For the operator of the server, when the last admin has left: make a known person admin of all their accounts."""
+    rows = Membership.objects.select_related("user", "account").filter(
+        user__sub=sub.strip("{}").lower(), user__environment=environment, is_active=True
+    )
+    with transaction.atomic():
+        members = list(rows.exclude(role=Role.ADMIN))
+        for member in members:
+            before = member.role
+            Membership.objects.filter(pk=member.pk).update(role=Role.ADMIN)
+            audit.record(
+                "membership.role_changed",
+                actor=None,
+                account=member.account,
+                subject=member,
+                reason="Made by the command make_admin on the server.",
+                detail={"from": before, "to": Role.ADMIN.value},
+            )
+    return members

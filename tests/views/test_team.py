@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 
 import pytest
 from django.contrib.messages import get_messages
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from dashboard.models import Account, AuditEntry, Membership, Role
@@ -158,3 +160,19 @@ def test_fifty_members_cost_as_many_queries_as_one(
         person(account, Role.VIEWER)
     with django_assert_max_num_queries(12):  # type: ignore[operator]
         client.get("/team/")
+
+
+def test_the_server_can_make_an_admin_when_the_last_one_has_left(viewer: Membership, admin: Membership) -> None:
+    Membership.objects.filter(pk=admin.pk).update(is_active=False)
+    out = StringIO()
+    call_command("make_admin", viewer.user.sub, stdout=out)
+    viewer.refresh_from_db()
+    assert viewer.role == Role.ADMIN
+    assert "Vera Viewer is now admin" in out.getvalue()
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_name) == ("membership.role_changed", "")
+
+
+def test_nobody_unknown_is_made_an_admin(db: None) -> None:
+    with pytest.raises(CommandError, match="unknown here"):
+        call_command("make_admin", "a1000000-5eed-4a01-8c01-0a1b2c3d4e01")
