@@ -9,6 +9,7 @@ from django.test import Client
 
 from dashboard import append_only, facts
 from dashboard.models import Account, Membership, Rights, Role
+from maestro_api import PROCESS_BUDGET
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator, SimulatorServer
 from maestro_api.simulator.inprocess import install
 from tests.factories import AccountFactory, person, sealed_tokens
@@ -19,6 +20,7 @@ SIMULATOR_URL = "http://127.0.0.1:9000"
 @pytest.fixture(autouse=True)
 def _fresh_facts() -> Iterator[None]:
     facts.set_facts(None)
+    PROCESS_BUDGET.reset()
     yield
     facts.set_facts(None)
 

@@ -13,8 +13,8 @@ from maestro_api.simulator import Simulator
 from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
-PUBLIC = {"signin", "signin-start", "oauth-callback", "livez", "readyz"}
-SIGNED_IN = {"signout", "theme", "preferences"}
+PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "livez", "readyz"}
+SIGNED_IN = {"preferences"}
 GUARDED: dict[str, tuple[str, str]] = {
     "overview": ("overview.view", ""),
     "account-switch": ("account.switch", ""),

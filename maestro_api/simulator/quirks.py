@@ -34,7 +34,7 @@ HOSTILE_NAME = Definition(
     "Zz <img src=x onerror=alert(1)> \u202egnp.evil\u202c 🧪 " + "very long name " * 30,
     (Field("Email", sample="email"),),
     tuple(f"Step {number}" for number in range(1, 41)),
-    life_days=1,
+    life_days=60,
 )
 
 QUIRKS = (EVERY_TYPE, HOSTILE_NAME)
