@@ -21,7 +21,7 @@ test: .venv/dev browser-tools lint
 	.venv/bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
 
 lint: .venv/dev
-	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --check --lint templates --quiet
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --lint templates --quiet
 
 bench: .venv/dev browser-tools
 	.venv/bin/python -m tests.benchmarks $(BENCH)

@@ -57,8 +57,8 @@ def reason(membership: Membership | None, action: str) -> str:
     needed = ACTIONS[action]
     if membership is None:
         return f"To {needed.deed} you need an account of this console."
-    mine = Role(membership.role).label.lower()
-    return f"Your role here is {mine}; to {needed.deed} you need the role {needed.role.label.lower()}. An admin can give it on the team page."
+    mine, least = Role(membership.role).label.lower(), needed.role.label.lower()
+    return f"Your role here is {mine}; to {needed.deed} you need the role {least}. An admin can give it on the team page."
 
 
 def requires(action: str) -> Callable[[View], View]:

@@ -182,6 +182,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "dashboard.logs.formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # urllib3 writes query strings at DEBUG, and these hold codes and tokens.
+    "loggers": {"urllib3": {"level": "INFO"}},
     "root": {
         "handlers": ["console"],
         "level": LOG_LEVEL if LOG_LEVEL in {"DEBUG", "INFO", "WARNING", "ERROR"} else "INFO",

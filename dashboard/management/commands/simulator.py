@@ -14,7 +14,7 @@ from maestro_api.simulator import Simulator, SimulatorServer
 
 class Command(BaseCommand):
     help = "Run a local Docusign simulator on the loopback address."
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
