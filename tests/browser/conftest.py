@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.processes import RunningConsole, wait_until
 
+expect.set_options(timeout=10_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # Playwright keeps an event loop in this thread; Django's guard against it would fail unrelated tests of the same process.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -82,18 +83,34 @@ def watch(page: Page, complaints: list[str]) -> None:
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
 
+@pytest.fixture(scope="session")
+def passes() -> dict[tuple[str, str], Any]:
+    """The cookies of people who came in through the real pages once, by console and name; most tests start behind the door."""
+    return {}
+
+
 @pytest.fixture
-def person(browser: Browser, console: RunningConsole, complaints: list[str]) -> Iterator[Callable[..., Page]]:
-    """Open a browser of one's own and sign in through the real pages."""
+def person(
+    browser: Browser, running: RunningConsole, complaints: list[str], passes: dict[tuple[str, str], Any]
+) -> Iterator[Callable[..., Page]]:
+    """Open a browser of one's own, signed in on the overview; `is_fresh` goes through the door again."""
     contexts: list[BrowserContext] = []
 
-    def signed_in(name: str = "Olu Operator", **options: Any) -> Page:
-        context = browser.new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+    def signed_in(
+        name: str = "Olu Operator", *, at: RunningConsole | None = None, is_fresh: bool = False, **options: Any
+    ) -> Page:
+        console = at or running
+        known = None if is_fresh else passes.get((console.url, name))
+        size = {"viewport": {"width": 1440, "height": 900}}
+        context = browser.new_context(**(size | options), storage_state=known)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
         watch(page, complaints)
-        sign_in(page, console, name)
+        if known is None:
+            sign_in(page, console, name)
+            if not is_fresh:
+                passes[console.url, name] = context.storage_state()
         return page
 
     yield signed_in

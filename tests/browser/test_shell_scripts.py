@@ -1,20 +1,16 @@
 """The scripts of the shell in a real Chromium: theme, dialog, toasts, regions, keys. No page needs them to work."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from dashboard.models import Membership, Role
+from tests.browser.conftest import watch
 from tests.factories import AccountFactory, person
 
-pytestmark = pytest.mark.browser
-
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 SLOW = 30_000
 
 
@@ -24,10 +20,8 @@ def admin(transactional_db: None) -> Membership:
 
 
 @pytest.fixture
-def opened(admin: Membership, live_server: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def opened(admin: Membership, live_server: object, browser: Browser, complaints: list[str]) -> Iterator[Page]:
     """A signed-in page whose console stays free of errors and of breaches of the content security policy."""
-    # Playwright's loop runs in this thread; Django's own guard would refuse the database beside it.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     client = Client()
     client.force_login(admin.user)
     session = {
@@ -35,19 +29,14 @@ def opened(admin: Membership, live_server: object, monkeypatch: pytest.MonkeyPat
         "value": client.cookies[settings.SESSION_COOKIE_NAME].value,
         "url": str(live_server),
     }
-    with sync_playwright() as playwright:
-        path = CHROMIUM if Path(CHROMIUM).exists() else None
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        context = browser.new_context(base_url=str(live_server), viewport={"width": 1280, "height": 800})
-        context.add_cookies([session])  # type: ignore[list-item]
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
-        yield page
-        browser.close()
-    assert wrong == []
+    context = browser.new_context(base_url=str(live_server), viewport={"width": 1280, "height": 800})
+    context.add_cookies([session])  # type: ignore[list-item]
+    page = context.new_page()
+    page.set_default_timeout(SLOW)
+    watch(page, complaints)
+    yield page
+    context.close()
+    assert complaints == []
 
 
 def add_region(page: Page, markup: str) -> None:

@@ -1,0 +1,92 @@
+"""What people do on the pages, one function a step. The one rule: pages are driven as people see them, by role and name."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from maestro_api.simulator import MAIN_ACCOUNT_ID
+from tests.processes import RunningConsole
+
+SLOW = 25_000  # what waits for the worker: one turn of the page's own polling, and the machine's bad moments
+INSTANCE_URL = re.compile(r"/instances/[0-9a-f-]{36}/$")
+OPERATION_URL = re.compile(r"/operations/[0-9a-f-]{36}/$")
+ONCE = {"times": 1}
+
+
+def workflow(console: RunningConsole, name: str, account: str = MAIN_ACCOUNT_ID) -> dict[str, Any]:
+    """A workflow of the simulator by its name."""
+    every = console.control("GET", "/state")["workflows"]
+    return next(each for each in every if each["name"] == name and each["account_id"] == account)
+
+
+def page_of(console: RunningConsole, name: str) -> str:
+    """The address of a workflow's page."""
+    return f"{console.url}/workflows/{workflow(console, name)['id']}/"
+
+
+def running_instance(console: RunningConsole, name: str) -> dict[str, Any]:
+    """An instance of a workflow that is in progress at Docusign and known to the mirror."""
+    known = {row[0] for row in console.query("SELECT id FROM dashboard_instance WHERE status = 'running'")}
+    found = (
+        each
+        for each in workflow(console, name)["instances"]
+        if each["status"] == "In Progress" and each["id"].replace("-", "") in {key.replace("-", "") for key in known}
+    )
+    return next(found)
+
+
+def triggers(console: RunningConsole) -> list[dict[str, Any]]:
+    """The trigger calls that Docusign got since the test began."""
+    return console.ledger("POST", "/actions/trigger")
+
+
+def open_form(page: Page, console: RunningConsole, name: str) -> None:
+    """The trigger form, also when nobody opened it before and the worker has to read the inputs first."""
+    page.goto(f"{page_of(console, name)}trigger/")
+    expect(page.get_by_label("Instance name")).to_be_visible(timeout=SLOW)
+
+
+def fill(page: Page, values: dict[str, str], *, name: str = "") -> None:
+    """Type into fields by their labels; "yes" and "no" choose."""
+    if name:
+        page.get_by_label("Instance name").fill(name)
+    for label, value in values.items():
+        if value in ("Yes", "No"):
+            page.get_by_role("group", name=label).get_by_label(value).check()
+        else:
+            field(page, label).fill(value)
+
+
+def field(page: Page, label: str) -> Locator:
+    """A field of the trigger form; its label ends with the type in grey."""
+    kinds = "text|number|date|date and time|object|list|JSON.*"
+    return page.locator("#trigger-form").get_by_label(re.compile(rf"^{re.escape(label)} ({kinds})( new)?$"))
+
+
+def send(page: Page) -> None:
+    send_button(page).click()
+
+
+def send_button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Trigger in simulator")
+
+
+def state_in_title(page: Page) -> Locator:
+    return page.locator("h1 .state")
+
+
+NDA = {
+    "Supplier name": "Brightwater Foods Ltd",
+    "Contact name": "Amara Okafor",
+    "Contact email": "amara.okafor@example.com",
+    "Effective date": "2027-03-01",
+}
+LEAVER = {"Employee": "Hiro Tanaka", "Last day": "2027-05-31", "Manager email": "grace.whitlock@example.com"}
+LEASE = {
+    "Tenant": "Ines Carvalho",
+    "Tenant email": "ines.carvalho@example.com",
+    "Property": "41 Abbey Road",
+    "New monthly rent": "1250.50",
+    "Renewal date": "2027-04-01",
+}
