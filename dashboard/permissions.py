@@ -58,7 +58,9 @@ def reason(membership: Membership | None, action: str) -> str:
     if membership is None:
         return f"To {needed.deed} you need an account of this console."
     mine, least = Role(membership.role).label.lower(), needed.role.label.lower()
-    return f"Your role here is {mine}; to {needed.deed} you need the role {least}. An admin can give it on the team page."
+    return (
+        f"Your role here is {mine}; to {needed.deed} you need the role {least}. An admin can give it on the team page."
+    )
 
 
 def requires(action: str) -> Callable[[View], View]:
