@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from dashboard.forms.json_values import NotExact, as_json, exact_number, read_json
+from dashboard.wording import visible
 
 Spec = Mapping[str, Any]
 LONG = 80
@@ -32,8 +33,9 @@ LEFT_OUT = LeftOut()
 
 
 def quoted(text: str) -> str:
-    """What was typed, short enough for a sentence."""
-    return f"“{text[:60]}…”" if len(text) > 60 else f"“{text}”"
+    """What was typed, short enough for a sentence, with unseen characters shown (S-4)."""
+    shown = visible(text)
+    return f"“{shown[:60]}…”" if len(shown) > 60 else f"“{shown}”"
 
 
 class Input(forms.Field):

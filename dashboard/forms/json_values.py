@@ -8,6 +8,8 @@ import math
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
+from dashboard.wording import visible
+
 DEEPEST = 20
 LONGEST_NUMBER = 400
 
@@ -63,7 +65,7 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise NotExact(f"The name “{name}” stands twice in one object.")
+            raise NotExact(f"The name “{visible(name[:60])}” stands twice in one object.")
         found[name] = value
     return found
 

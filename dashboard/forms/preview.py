@@ -1,5 +1,6 @@
 """The text of what a trigger will send. Its one rule: a value that cannot be sent is shown as a gap, never guessed."""
 
+import json
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -7,6 +8,7 @@ from django.core.exceptions import ValidationError
 from dashboard.forms.inputs import LEFT_OUT
 from dashboard.forms.json_values import as_json
 from dashboard.forms.trigger import RawTriggerForm, TriggerBase, TriggerForm
+from dashboard.wording import is_invisible
 
 CODE_SIGN = " ·⟨code⟩"
 MISSING = "⟨missing⟩"
@@ -16,8 +18,19 @@ WRONG = "⟨not valid⟩"
 def preview_text(form: TriggerBase) -> str:
     """The body of the call as JSON, with ⟨gaps⟩ where a value is missing or wrong."""
     name = _clean(form, "instance_name")
-    first = as_json(name + CODE_SIGN) if isinstance(name, str) and name else MISSING
-    return f'{{\n  "instance_name": {first},\n  "trigger_inputs": {_inputs(form)}\n}}'
+    first = _seen(as_json(name + CODE_SIGN)) if isinstance(name, str) and name else MISSING
+    return f'{{\n  "instance_name": {first},\n  "trigger_inputs": {_seen(_inputs(form))}\n}}'
+
+
+def _seen(text: str) -> str:
+    """Characters that draw nothing as their escapes: the same JSON, and nothing in it is hidden (S-4)."""
+    return "".join(
+        _escape(character) if is_invisible(character) and character != "\n" else character for character in text
+    )
+
+
+def _escape(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def _inputs(form: TriggerBase) -> str:

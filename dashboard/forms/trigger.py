@@ -13,9 +13,10 @@ from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.confirm import new_key, show_instead
-from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for
+from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for, quoted
 from dashboard.forms.json_values import NotExact, as_json, read_json
 from dashboard.forms.strict import ALWAYS_SENT, StrictForm
+from dashboard.wording import visible
 
 MAX_INPUT_BYTES = 64 * 1024
 MAX_NAME = 200
@@ -77,12 +78,12 @@ class TriggerBase(StrictForm):
         """Put Docusign's complaints beside their inputs; what belongs to no input stands above the form."""
         rest = [] if field_errors else [message]
         for name, said in field_errors.items():
-            text = " ".join(map(str, said)) if isinstance(said, list) else str(said)
+            text = visible(" ".join(map(str, said)) if isinstance(said, list) else said)
             place = self.place_of(name)
             if place:
                 self.add_error(place, f"Docusign: {text}")
             else:
-                rest.append(f"{name}: {text}")
+                rest.append(f"{visible(name)}: {text}" if name else text)
         for text in filter(None, rest):
             self.add_error(None, text)
 
@@ -169,15 +170,15 @@ class RawTriggerForm(TriggerBase):
     def clean_inputs_json(self) -> dict[str, Any]:
         value = _read_object(self.cleaned_data["inputs_json"])
         by_name = {spec["name"]: spec for spec in self.specs}
-        problems = [f"“{name}” is not an input of this workflow" for name in value if name not in by_name]
+        problems = [f"{quoted(name)} is not an input of this workflow" for name in value if name not in by_name]
         for name, spec in by_name.items():
             if name in value:
                 try:
                     input_for(spec).accept(value[name])
                 except ValidationError as error:
-                    problems.append(f"“{name}”: {error.messages[0]}")
+                    problems.append(f"{quoted(name)}: {error.messages[0]}")
             elif not spec["has_default"]:
-                problems.append(f"“{name}” is missing and has no default")
+                problems.append(f"{quoted(name)} is missing and has no default")
         if problems:
             raise ValidationError([f"{problem}." for problem in problems])
         return value
@@ -225,12 +226,12 @@ def typed_from_json(fields: Sequence[Spec], text: str) -> dict[str, str | None]:
     specs = {spec["name"]: spec for spec in asked(fields)}
     homeless = [name for name in value if name not in specs]
     if homeless:
-        raise ValidationError(f"The form has no place for “{homeless[0]}”.")
+        raise ValidationError(f"The form has no place for {quoted(homeless[0])}.")
     typed: dict[str, str | None] = dict.fromkeys(specs, None)
     for name, item in value.items():
         typed[name] = input_for(specs[name]).as_text(item)
         if typed[name] == "" and item != "":
-            raise ValidationError(f"The form cannot show the value of “{name}”.")
+            raise ValidationError(f"The form cannot show the value of {quoted(name)}.")
     return typed
 
 

@@ -66,7 +66,7 @@ def find_workflows(
     found = [row for row in everything if q.casefold() in row.name.casefold() and (not state or _is_in(row, state))]
     figures = figures_of(membership, [row.pk for row in found])
     lines = [WorkflowLine(row, figures.get(row.pk, Figures())) for row in found]
-    lines.sort(key=lambda line: str(line.workflow.pk))
+    lines.sort(key=lambda line: (line.workflow.name.casefold(), str(line.workflow.pk)))
     lines.sort(key=KEYS[sort.removeprefix("-")], reverse=sort.startswith("-"))
     pages = max(1, -(-len(lines) // size))
     page = min(page, pages)
