@@ -5,7 +5,7 @@ The one rule: a time that Docusign named is honoured by every process, and a dea
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from dashboard.models import Account, ApiBudget
@@ -63,8 +63,10 @@ def note_failure(account: Account, error: MaestroError) -> None:
     """Count what speaks against Docusign's health; a limit blocks until the time that was named."""
     now = timezone.now()
     if isinstance(error, RateLimited):
-        wait = max(timedelta(seconds=error.retry_after or 30.0), SHORTEST_BLOCK)
-        ApiBudget.objects.update_or_create(account=account, defaults={"blocked_until": now + wait})
+        until = now + max(timedelta(seconds=error.retry_after or 30.0), SHORTEST_BLOCK)
+        ApiBudget.objects.get_or_create(account=account)
+        shorter = Q(blocked_until=None) | Q(blocked_until__lt=until)
+        ApiBudget.objects.filter(shorter, account=account).update(blocked_until=until)
     elif isinstance(error, TransportError | ServerError | UnreadableResponse):
         ApiBudget.objects.get_or_create(account=account)
         ApiBudget.objects.filter(account=account).update(

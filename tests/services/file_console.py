@@ -1,0 +1,118 @@
+"""A console on files, for tests that need several processes or threads, or kill one.
+
+The one rule: the processes are the product's own commands and services over real files and real sockets; only the test interferes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from maestro_api.simulator import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SimulatorServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PRELUDE = """
+import json, sys, threading
+import django
+django.setup()
+from django.core.management import call_command
+from django.db import connection, transaction
+from dashboard.models import *
+from dashboard.services import audit, contracts, operations, sync
+from dashboard.services.worker_jobs import PEOPLE
+"""
+PREPARE = """
+from tests.factories import AccountFactory, person, sealed_tokens
+call_command("migrate", verbosity=0, skip_checks=True)
+pair = json.loads(sys.argv[1])
+account = AccountFactory(id=sys.argv[2], resend_allowed=True)
+membership = person(account, Role.OPERATOR, sub=pair["user_id"], name="Ada Admin")
+sealed_tokens(membership.user.connection, access=pair["access_token"], refresh=pair["refresh_token"])
+membership = PEOPLE.get()
+assert sync.sync_membership(membership), membership.sync_error
+workflow = Workflow.objects.get(name="Supplier NDA")
+contract = contracts.read_contract(workflow, membership=membership)
+print(contract.digest)
+"""
+TRIGGER = """
+from tests.services.conftest import inputs_for
+membership, contract = PEOPLE.get(), Contract.objects.get()
+def trigger(key):
+    return operations.trigger_workflow(contract.workflow, actor=membership.user, membership=membership, name="NDA",
+        inputs=inputs_for(contract), key=key, contract_hash=contract.digest)
+"""
+
+
+class FileConsole:
+    """Database and queue in a folder, against a simulator on a port."""
+
+    def __init__(self, folder: Path, simulator: SimulatorServer | None = None) -> None:
+        self.simulator = simulator
+        self.environment = dict(os.environ) | {
+            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            "DATABASE_URL": f"sqlite:///{folder / 'console.sqlite3'}",
+            "QUEUE_URL": f"sqlite:///{folder / 'queue.sqlite3'}",
+            "DOCUSIGN_ENVIRONMENT": "simulator",
+            "DOCUSIGN_SIMULATOR_URL": simulator.url if simulator else "http://127.0.0.1:9",
+            "DOCUSIGN_CLIENT_ID": DEMO_CLIENT_ID,
+            "DOCUSIGN_CLIENT_SECRET": DEMO_CLIENT_SECRET,
+            "DOCUSIGN_REDIRECT_URI": "http://127.0.0.1:8000/oauth/callback/",
+            "DJANGO_ALLOWED_HOSTS": "127.0.0.1,localhost",
+            "LOG_LEVEL": "ERROR",
+        }
+
+    def start(self, code: str, *arguments: str) -> subprocess.Popen[str]:
+        """A process that runs a piece of Python inside the console."""
+        return subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + code, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, code: str, *arguments: str) -> str:
+        """The output of such a process; fails the test with what it said when it failed."""
+        process = self.start(code, *arguments)
+        out, err = process.communicate(timeout=90)
+        assert process.returncode == 0, err
+        return out.strip()
+
+    def work(self, *arguments: str) -> subprocess.Popen[str]:
+        """A real worker."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "work", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def prepare(self) -> None:
+        """Migrate, connect Ada, fill the mirror, read one contract."""
+        assert self.simulator is not None
+        self.run(PREPARE, json.dumps(self.simulator.sim.token("Ada Admin")), MAIN_ACCOUNT_ID)
+
+    def operation(self) -> dict[str, Any]:
+        """The only operation, as stored."""
+        code = "row = Operation.objects.get()\nprint(json.dumps([row.state, row.attempts, row.resends]))"
+        state, attempts, resends = json.loads(self.run(code))
+        return {"state": state, "attempts": attempts, "resends": resends}
+
+    def posts(self) -> list[dict[str, Any]]:
+        """The triggers that reached the simulator."""
+        assert self.simulator is not None
+        return [entry for entry in self.simulator.sim.ledger() if entry["path"].endswith("/actions/trigger")]
+
+
+def until(test: Any, *, seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
