@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         report = verify_chain()
         if report.is_ok:
-            self.stdout.write(f"The audit chain holds: {report.count} entries.")
+            self.stdout.write(f"The audit chain holds: {report.count} {'entry' if report.count == 1 else 'entries'}.")
             return
         self.stderr.write(f"The audit chain is broken at entry {report.first_bad_seq}: {report.problem}")
         sys.exit(1)
