@@ -32,6 +32,8 @@ class Demo:
     home: Path
     port: int
     simulator_port: int
+    admin: str = ""
+    accounts: Sequence[str] = ()
     simulator_args: Sequence[str] = ()
     say: Callable[[str], None] = print
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Demo:
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
 
-    def environment(self, *, accounts: Sequence[str], client_id: str, client_secret: str) -> dict[str, str]:
+    def environment(self, *, client_id: str, client_secret: str) -> dict[str, str]:
         """The children's variables; those of the person's own shell that mean the console are replaced, not mixed in."""
         return dict(os.environ) | {
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
@@ -61,7 +63,7 @@ class Demo:
             "DOCUSIGN_CLIENT_SECRET": client_secret,
             "DOCUSIGN_REDIRECT_URI": f"{self.url}/oauth/callback/",
             "DOCUSIGN_SCOPES": "signature aow_manage",
-            "CONSOLE_ACCOUNTS": ",".join(accounts),
+            "CONSOLE_ACCOUNTS": ",".join(self.accounts),
             "CONNECT_HMAC_KEYS": "",
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         }
@@ -77,8 +79,15 @@ class Demo:
                 [python, manage, "simulator", "--port", str(self.simulator_port), *self.simulator_args],
                 variables,
             )
-            for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--noinput", "--verbosity", "0"]):
-                subprocess.run([python, manage, *command], env=dict(variables), check=True)  # noqa: S603  # our own commands
+            appointed = [word for account in self.accounts for word in ("--account", account)]
+            for command in (
+                ["migrate", "--verbosity", "0"],
+                ["make_admin", self.admin, *appointed],
+                ["collectstatic", "--noinput", "--verbosity", "0"],
+            ):
+                subprocess.run(  # noqa: S603  # our own commands
+                    [python, manage, *command], env=dict(variables), check=True, stdout=subprocess.DEVNULL
+                )
             self._wait("simulator", f"{self.simulator_url}/_control/state")
             self._start("worker", [python, manage, "work"], variables)
             bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--workers", "2", "--threads", "4"]

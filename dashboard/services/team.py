@@ -1,7 +1,7 @@
 """The team of an account: who is in it, with which role. Its one rule: an account always keeps an admin."""
 
 from django.db import transaction
-from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Value, When
 
 from dashboard.models import Account, Membership, Role, User
 from dashboard.services import audit
@@ -18,6 +18,7 @@ RANK = Case(
 def members_of(account: Account) -> QuerySet[Membership]:
     """Everybody who has signed in to the account, admins first; those whom Docusign names no longer come last."""
     rows = Membership.objects.filter(account=account).select_related("user", "account", "user__connection")
+    rows = rows.filter(Q(is_active=True) | Q(user__connection__isnull=False))
     return rows.order_by("-is_active", RANK, "user__name", "pk")
 
 
@@ -77,3 +78,24 @@ def make_admin(*, sub: str, environment: str) -> list[Membership]:
                 detail={"from": before, "to": Role.ADMIN.value},
             )
     return members
+
+
+def appoint_admin(*, sub: str, environment: str, account_id: str) -> Membership:
+    """Name an account's admin before anybody has signed in, so that it is not whoever comes first.
+
+    The membership stays closed until Docusign names the account at this person's sign-in.
+    """
+    with transaction.atomic():
+        user, _ = User.objects.get_or_create(environment=environment, sub=sub.strip("{}").lower())
+        account, _ = Account.objects.get_or_create(pk=account_id, defaults={"environment": environment})
+        member, _ = Membership.objects.get_or_create(user=user, account=account, defaults={"is_active": False})
+        Membership.objects.filter(pk=member.pk).update(role=Role.ADMIN)
+        audit.record(
+            "membership.role_changed",
+            actor=None,
+            account=account,
+            subject=member,
+            reason="Appointed by the command make_admin on the server.",
+            detail={"to": Role.ADMIN.value},
+        )
+    return member

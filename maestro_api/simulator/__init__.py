@@ -6,10 +6,11 @@ imports nothing of the client.
 
 from .core import Simulator
 from .messages import SimRequest, SimResponse
-from .people import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, OTHER_ACCOUNT_ID, SECOND_ACCOUNT_ID
+from .people import ADA_ADMIN, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, OTHER_ACCOUNT_ID, SECOND_ACCOUNT_ID
 from .server import SimulatorServer
 
 __all__ = [
+    "ADA_ADMIN",
     "DEMO_CLIENT_ID",
     "DEMO_CLIENT_SECRET",
     "MAIN_ACCOUNT_ID",

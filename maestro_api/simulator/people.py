@@ -12,6 +12,8 @@ ORGANIZATION_ID = "3a0c5f7e-62bd-4d19-8c44-91e2d7b6f504"
 DEMO_CLIENT_ID = "0c5e7a94-2b61-4d3f-9e8a-5f1c6b7d2a10"
 DEMO_CLIENT_SECRET = "5b8f0e3d-7c42-4a96-b1d5-e60a9f2c8d77"  # noqa: S105 - opens nothing but this simulator
 
+ADA_ADMIN = "a1000000-5eed-4a01-8c01-0a1b2c3d4e01"
+
 LEVELS = ("none", "create", "prepare", "manage")
 
 
@@ -45,7 +47,7 @@ ACCOUNTS = (
 
 SEEDED = (
     Person(
-        "a1000000-5eed-4a01-8c01-0a1b2c3d4e01",
+        ADA_ADMIN,
         "Ada Admin",
         "ada@northwind.example",
         (MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID),

@@ -1,11 +1,13 @@
 """The door: who comes in, as what, and what is left behind of those who do not."""
 
 import time
+from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 
 from dashboard.models import Account, AuditEntry, Connection, Membership, Rights, Role, SetupCode, User
 from dashboard.services import setup, sign_in
@@ -13,7 +15,7 @@ from dashboard.services.accounts import default_role
 from dashboard.services.errors import DocusignUnavailable, SignInRefused
 from maestro_api.simulator import Simulator
 from maestro_api.simulator.messages import SimRequest
-from maestro_api.simulator.people import MAIN_ACCOUNT_ID, OTHER_ACCOUNT_ID, SECOND_ACCOUNT_ID
+from maestro_api.simulator.people import ADA_ADMIN, MAIN_ACCOUNT_ID, OTHER_ACCOUNT_ID, SECOND_ACCOUNT_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -303,3 +305,18 @@ def test_admins_of_the_only_account_can_read_of_refused_sign_ins(simulator: Simu
     with pytest.raises(sign_in.Stranger):
         come_in(simulator, "Ada Other")
     assert AuditEntry.objects.get(action="session.refused").account_id == MAIN_ACCOUNT_ID
+
+
+def test_an_appointed_admin_is_admin_whoever_comes_first(simulator: Simulator) -> None:
+    call_command("make_admin", ADA_ADMIN, "--account", MAIN_ACCOUNT_ID, stdout=StringIO())
+    assert not Membership.objects.get().is_active, "a role opens nothing before Docusign names the account"
+    first = come_in(simulator, "Olu Operator")
+    ada = come_in(simulator, "Ada Admin")
+    assert (first.membership.role, ada.membership.role) == (Role.OPERATOR, Role.ADMIN)
+    assert ada.user.name == "Ada Admin"
+
+
+def test_nobody_is_appointed_to_an_account_that_is_not_served(db: None) -> None:
+    with pytest.raises(CommandError, match="CONSOLE_ACCOUNTS"):
+        call_command("make_admin", ADA_ADMIN, "--account", OTHER_ACCOUNT_ID)
+    assert not User.objects.exists()

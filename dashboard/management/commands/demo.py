@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from dashboard.services.demo import Demo, DemoFailed
-from maestro_api.simulator import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID
+from maestro_api.simulator import ADA_ADMIN, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID
 
 
 class Command(BaseCommand):
@@ -38,18 +38,14 @@ class Command(BaseCommand):
             home=settings.BASE_DIR / options["home"],
             port=options["port"],
             simulator_port=options["simulator_port"],
+            admin=ADA_ADMIN,
+            accounts=[MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID],
             simulator_args=simulator_args,
             say=self._say,
         )
         signal.signal(signal.SIGTERM, _interrupt)
         try:
-            demo.run(
-                demo.environment(
-                    accounts=[MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID],
-                    client_id=DEMO_CLIENT_ID,
-                    client_secret=DEMO_CLIENT_SECRET,
-                )
-            )
+            demo.run(demo.environment(client_id=DEMO_CLIENT_ID, client_secret=DEMO_CLIENT_SECRET))
         except DemoFailed as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
