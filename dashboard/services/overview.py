@@ -75,9 +75,11 @@ def _needs(membership: Membership) -> list[Need]:
     )
     failed = rows.filter(status=InstanceState.FAILED).order_by("-sort_at", "-pk")
     needs = [_of_operation(operation) for operation in outcomes.order_by("sent_at")[:NEEDS_SHOWN]]
-    needs += [_of_expiring(instance) for instance in expiring[:NEEDS_SHOWN]]
-    needs += [_of_failed(instance) for instance in failed[:NEEDS_SHOWN]]
-    return needs[:NEEDS_SHOWN]
+    ending = [_of_expiring(instance) for instance in expiring[:NEEDS_SHOWN]]
+    broken = [_of_failed(instance) for instance in failed[:NEEDS_SHOWN]]
+    free = NEEDS_SHOWN - len(needs)
+    ending = ending[: max(free // 2, free - len(broken))]  # neither kind pushes the other off the page
+    return [*needs, *ending, *broken][:NEEDS_SHOWN]
 
 
 def _of_operation(operation: Operation) -> Need:
@@ -93,14 +95,10 @@ def _of_operation(operation: Operation) -> Need:
 
 
 def _of_expiring(instance: Instance) -> Need:
-    return Need(
-        str(instance),
-        EXPIRING,
-        "It ends by itself if nobody acts.",
-        str(instance.workflow),
-        instance.expires_at,
-        instance,
-    )
+    story = "It ends by itself if nobody acts."
+    if instance.expires_at and instance.expires_at < timezone.now():
+        story = "Its time is over, but Docusign still shows it as running."
+    return Need(str(instance), EXPIRING, story, str(instance.workflow), instance.expires_at, instance)
 
 
 def _of_failed(instance: Instance) -> Need:

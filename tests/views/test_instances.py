@@ -16,6 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard import crypto
 from dashboard.models import (
+    ApiBudget,
     AuditEntry,
     Instance,
     InstanceChange,
@@ -319,6 +320,24 @@ def test_a_cancel_whose_answer_is_lost_leads_to_the_truth(
     operation = Operation.objects.get()
     assert operation.state == "unknown"
     assert "We do not know whether it was canceled." in answer.content.decode()
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_while_docusign_is_away_the_reason_typed_is_not_lost(
+    htmx: bool, ada: Membership, running: Instance, signed_in: Callable[..., Client], simulator: Simulator
+) -> None:
+    browser, url = signed_in(ada, htmx=htmx), reverse("instance-cancel", args=[running.pk])
+    form = cancel_form(browser, url)
+    ApiBudget.objects.update_or_create(
+        account=ada.account, defaults={"blocked_until": timezone.now() + timedelta(minutes=5)}
+    )
+    answer = browser.post(url, form)
+    body = answer.content.decode()
+    assert answer.status_code == 422
+    assert "Duplicate of INV-20391" in body
+    assert "Nothing was changed" in body
+    assert answer.context["form"]["key"].value() != form["key"]
+    assert simulator.ledger() == []
 
 
 def test_viewers_see_why_they_cannot_cancel(viewer: Membership, signed_in: Callable[..., Client]) -> None:

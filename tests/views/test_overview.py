@@ -33,6 +33,17 @@ def test_what_needs_a_person_comes_with_unknown_outcomes_first(
     assert (overview.unknown_count, overview.needs_total) == (1, 3)
 
 
+def test_neither_failures_nor_endings_push_the_others_away(
+    operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    workflow = WorkflowFactory(account=operator.account)
+    InstanceFactory.create_batch(20, workflow=workflow, expires_at=timezone.now() - timedelta(hours=5))
+    InstanceFactory.create_batch(20, workflow=workflow, status=InstanceState.FAILED)
+    needs = signed_in(operator).get(PAGE).context["overview"].needs
+    assert [need.look.label for need in needs] == ["Expires soon"] * 5 + ["Failed"] * 5
+    assert needs[0].story == "Its time is over, but Docusign still shows it as running."
+
+
 def test_others_instances_are_in_no_figure_and_no_change(
     operator: Membership, signed_in: Callable[..., Client]
 ) -> None:
