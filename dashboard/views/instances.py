@@ -146,7 +146,8 @@ def _cancel_question(instance: Instance) -> Question:
         keep_url=page,
         done_url=page,
         events=("instanceChanged",),
-        names=[{"name": str(instance), "note": f"{shortened(instance.workflow.name)} · {step}"}],
+        names=[{"name": str(instance), "note": step}],
+        names_note=f"Of the workflow {shortened(instance.workflow.name, 120)}",
         effects=CANCEL_EFFECTS,
     )
 

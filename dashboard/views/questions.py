@@ -33,6 +33,7 @@ class Question:
     is_report: bool = False  # a person reports an outcome, so "it did not happen" is no refusal of the deed
     effects: list[dict[str, str]] = field(default_factory=list)
     names: list[dict[str, str]] = field(default_factory=list)
+    names_note: str = ""
 
 
 def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: Act) -> HttpResponse:
@@ -56,7 +57,7 @@ def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: A
 
 def ask(request: PersonRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
     """The question, in a dialog or as a page."""
-    names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names")
+    names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names", "names_note")
     context = {name: getattr(question, name) for name in names}
     context |= {"form": form, "action_url": request.path, "error_title": "Nothing was changed"}
     return htmx.render(request, question.page, "components/_dialog.html", context, status=status)

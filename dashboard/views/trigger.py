@@ -212,7 +212,9 @@ def _show(
 
 
 def _form_context(request: PersonRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> dict[str, Any]:
+    address = reverse("workflow-trigger", args=[workflow.pk])  # not the preview's, which shows the same page
     return {
+        "address": address,
         "workflow": workflow,
         "contract": contract,
         "form": form,
@@ -220,7 +222,7 @@ def _form_context(request: PersonRequest, workflow: Workflow, contract: Contract
         "preview": preview_text(form),
         "system_names": system_names(contract.fields),
         "obstacle": obstacles.trigger_obstacle(workflow, request.membership),
-        "draft_owner": draft_token(request.user, request.path),
+        "draft_owner": draft_token(request.user, address),
     }
 
 

@@ -168,6 +168,7 @@ def test_the_preview_without_script_is_the_page_with_what_was_typed(
     browser_of_ada: Client, address: str, typed: dict[str, str], simulator: Simulator
 ) -> None:
     answer = browser_of_ada.post(f"{address}preview/", {**typed, "input-0": "Brightwater"})
+    assert f'action="{address}"' in answer.content.decode()
     assert answer.content.decode().count("Brightwater") == 2
     assert simulator.ledger() == []
 
