@@ -27,7 +27,7 @@ def page_of(console: RunningConsole, name: str) -> str:
 
 def running_instance(console: RunningConsole, name: str) -> dict[str, Any]:
     """An instance of a workflow that is in progress at Docusign and known to the mirror."""
-    known = {row[0] for row in console.query("SELECT id FROM dashboard_instance WHERE status = 'running'")}
+    known = {row[0] for row in console.query("SELECT id FROM dashboard_instance WHERE status = 'in_progress'")}
     found = (
         each
         for each in workflow(console, name)["instances"]
