@@ -78,6 +78,7 @@ class Membership(models.Model):
     rights_message = models.TextField(blank=True, help_text="What Docusign said when it refused.")
     looked_at = models.DateTimeField(null=True, help_text="When this person last opened a page of the account.")
     synced_at = models.DateTimeField(null=True, help_text="When this person's own sync last ended complete.")
+    sync_seconds = models.FloatField(default=0, help_text="How long the last sync took; slow ones are made less often.")
     sync_error = models.TextField(blank=True)
     sync_failed_at = models.DateTimeField(null=True)
     sync_queued_at = models.DateTimeField(null=True)

@@ -20,6 +20,7 @@ from dashboard.services.timings import (
     REFRESH_DEBOUNCE,
     SYNC_QUEUE_PATIENCE,
     SYNC_RETRY_AFTER,
+    SYNC_SHARE,
 )
 from dashboard.services.visibility import is_connected
 
@@ -31,7 +32,12 @@ def interval() -> timedelta:
 
 def next_look_at(membership: Membership) -> datetime | None:
     """When the worker looks again, for the line that says how old a list is."""
-    return membership.synced_at + interval() if membership.synced_at else None
+    return membership.synced_at + patience_with(membership) if membership.synced_at else None
+
+
+def patience_with(membership: Membership) -> timedelta:
+    """The time between two syncs; a large account must not keep the worker busy for more than a tenth of it."""
+    return max(interval(), timedelta(seconds=membership.sync_seconds * SYNC_SHARE))
 
 
 def look(membership: Membership) -> bool:
@@ -77,7 +83,7 @@ def want_contract(workflow: Workflow, membership: Membership) -> bool:
 def _is_due(membership: Membership, now: datetime) -> bool:
     if membership.sync_failed_at and membership.sync_failed_at > now - SYNC_RETRY_AFTER:
         return False
-    if membership.synced_at is None or membership.synced_at <= now - interval():
+    if membership.synced_at is None or membership.synced_at <= now - patience_with(membership):
         return True
     proven = membership.rights_proven_at
     return proven is None or proven <= now - PROOF_RENEWED_AFTER

@@ -55,6 +55,7 @@ OTHERS = (
     "extra",
     "sort_at",
 )
+LARGE = ("trigger_inputs", "metadata", "extra", "sealed_url")
 WRITTEN = (*FROM_LIST, *OTHERS)
 
 
@@ -182,8 +183,7 @@ def _chunks(answers: Iterable[ApiInstance]) -> Iterator[list[ApiInstance]]:
 def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, workflow_id: UUID | None) -> Applied:
     now, applied = timezone.now(), Applied()
     wanted = {pk: answer for answer in answers if (pk := uuid_of(answer.id))}
-    # The row lock matters on PostgreSQL only; SQLite's transaction is the only writer from its begin on.
-    stored = {row.pk: row for row in Instance.objects.select_for_update().filter(pk__in=wanted)}
+    stored = {row.pk: row for row in _stored(wanted)}
     new: dict[UUID, Instance] = {}
     changes: list[InstanceChange] = []
     for answer in answers:
@@ -202,14 +202,21 @@ def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, 
             new[pk] = row
             applied.created.add(pk)
         else:
-            change = _change(row, answer, source, now) if pk in stored else None
-            if merge(row, answer):
+            before = (row.raw_status, row.last_completed_step)
+            if merge(row, answer, is_read=source == InstanceChange.Source.READ):
                 applied.changed.add(pk)
-                changes += [change] if change else []
+                if pk in stored and before != (row.raw_status, row.last_completed_step):
+                    changes.append(_change(row, before, answer, source, now))
         applied.seen.add(pk)
     _save(account, new, [stored[pk] for pk in applied.changed if pk in stored], changes)
     Instance.objects.filter(pk__in=applied.seen).update(synced_at=now, missing_since=None)
     return applied
+
+
+def _stored(wanted: Iterable[UUID]) -> Iterable[Instance]:
+    """The rows as they are; what a list does not compare is fetched only for rows that change."""
+    # The row lock matters on PostgreSQL only; SQLite's transaction is the only writer from its begin on.
+    return Instance.objects.select_for_update().filter(pk__in=wanted).defer(*LARGE)
 
 
 def _save(account: Account, new: dict[UUID, Instance], changed: list[Instance], changes: list[InstanceChange]) -> None:
@@ -232,9 +239,9 @@ def _order(status: str, raw: str, modified: datetime | None, step: int | None) -
     return is_terminal, modified or LONG_AGO, RANK.get(status, 0), step or 0, raw
 
 
-def merge(row: Instance, answer: ApiInstance) -> bool:
+def merge(row: Instance, answer: ApiInstance, *, is_read: bool = False) -> bool:
     """Take the answer into the row, unless the row is newer or the same; whether anything moved (R-11)."""
-    if not (_is_newer(row, answer) and _differs(row, answer)):
+    if not (_is_newer(row, answer) and _differs(row, answer, is_read)):
         return False
     _write(row, answer)
     return True
@@ -250,7 +257,7 @@ def _is_newer(row: Instance, answer: ApiInstance) -> bool:
     return theirs >= mine
 
 
-def _differs(row: Instance, answer: ApiInstance) -> bool:
+def _differs(row: Instance, answer: ApiInstance, is_read: bool) -> bool:
     """Whether anything would change; rows of a list that stayed the same are not decoded any further."""
     if row.raw_status != answer.raw_status or row.full_name != answer.name:
         return True
@@ -258,8 +265,9 @@ def _differs(row: Instance, answer: ApiInstance) -> bool:
         return True
     if answer.tags and list(answer.tags) != row.tags:
         return True
-    # Only a read by itself carries all members: look deeper only when the row still lacks them.
-    return bool((not row.trigger_inputs and answer.trigger_inputs) or (not row.metadata and answer.metadata))
+    # Only a read by itself carries all members, so only then is it worth looking at the larger ones.
+    large = ((answer.trigger_inputs, "trigger_inputs"), (answer.metadata, "metadata")) if is_read else ()
+    return any(value and value != getattr(row, name) for value, name in large)
 
 
 def _write(row: Instance, answer: ApiInstance) -> None:
@@ -283,20 +291,19 @@ def _write_if_present(row: Instance, name: str, value: Any) -> None:
         setattr(row, name, value)
 
 
-def _change(row: Instance, answer: ApiInstance, source: str, now: datetime) -> InstanceChange | None:
-    """The observed change, when the state or the step moved."""
-    step = answer.last_completed_step if answer.last_completed_step is not None else row.last_completed_step
-    if (row.raw_status, row.last_completed_step) == (answer.raw_status, step):
-        return None
+def _change(
+    row: Instance, before: tuple[str, int | None], answer: ApiInstance, source: str, now: datetime
+) -> InstanceChange:
+    """The observed move of state or step."""
     return InstanceChange(
         instance_id=row.pk,
         account_id=row.account_id,
         observed_at=now,
         happened_at=answer.last_modified_at,
         source=source,
-        status_before=row.raw_status,
-        status_after=answer.raw_status,
-        step_before=row.last_completed_step,
-        step_after=step,
+        status_before=before[0],
+        status_after=row.raw_status,
+        step_before=before[1],
+        step_after=row.last_completed_step,
         step_name=answer.last_completed_step_name or "",
     )

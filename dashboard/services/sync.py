@@ -85,8 +85,10 @@ def _failed(membership: Membership, lease: str, message: str) -> bool:
     return False
 
 
-def _done(membership: Membership, lease: str) -> None:
-    _end(membership, lease, synced_at=timezone.now(), sync_error="", sync_failed_at=None)
+def _done(membership: Membership, lease: str, began: datetime) -> None:
+    now = timezone.now()
+    seconds = max((now - began).total_seconds(), 0.0)
+    _end(membership, lease, synced_at=now, sync_seconds=seconds, sync_error="", sync_failed_at=None)
 
 
 def _sync(client: MaestroClient, membership: Membership, lease: str) -> None:
@@ -103,7 +105,7 @@ def _sync(client: MaestroClient, membership: Membership, lease: str) -> None:
     except Forbidden as error:
         remove_access(membership)
         prove(membership, Rights.NONE, message=error.detail)
-    _done(membership, lease)
+    _done(membership, lease, began)
 
 
 def prove(membership: Membership, rights: Rights, *, message: str = "") -> None:

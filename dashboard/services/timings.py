@@ -28,6 +28,7 @@ CONTRACT_PATIENCE = timedelta(seconds=30)
 REFRESH_DEBOUNCE = timedelta(seconds=10)
 SYNC_QUEUE_PATIENCE = timedelta(seconds=60)  # a queued sync that never began was lost with its worker
 SYNC_LEASE = timedelta(seconds=120)  # renewed with every answer
+SYNC_SHARE = 10  # a sync waits at least this many times as long as the last one took
 SYNC_RETRY_AFTER = timedelta(seconds=15)
 ACCOUNT_LIST_PROBE_EVERY = timedelta(days=1)
 

@@ -211,6 +211,16 @@ def test_a_fresh_mirror_is_not_due(ada: Membership) -> None:
     assert queued() == []
 
 
+def test_a_slow_sync_is_made_less_often(ada: Membership) -> None:
+    """R-7: a large account takes at most a tenth of the worker's time."""
+    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(seconds=25), sync_seconds=3.0)
+    ada.refresh_from_db()
+    assert not sync.look(ada)
+    Membership.objects.filter(pk=ada.pk).update(sync_seconds=1.0)
+    ada.refresh_from_db()
+    assert sync.look(ada)
+
+
 def test_refresh_now_is_heeded_once_in_ten_seconds(ada: Membership) -> None:
     """R-7: a debounce of ten seconds."""
     Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(seconds=11))
