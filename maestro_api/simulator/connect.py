@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import http.client
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,6 +59,10 @@ class Connect:
 
     def configure(self, members: dict[str, Any]) -> None:
         """Replace the configuration; raises ValueError on an address that is not on this machine."""
+        if unknown := members.keys() - {one.name for one in fields(ConnectSettings)}:
+            raise ValueError(f"Unknown settings: {', '.join(sorted(unknown))}.")
+        if isinstance(members.get("keys"), str):
+            members = members | {"keys": [members["keys"]]}
         settings = msgspec.convert(members, ConnectSettings)
         if settings.url is not None and urlsplit(settings.url).hostname not in LOOPBACK:
             raise ValueError("Events are sent to loopback addresses only.")

@@ -111,6 +111,8 @@ class Control:
 
     def _person(self, request: SimRequest, name: str) -> Answer:
         body = _object(request)
+        if self.sim.world.person(name) is None:
+            name = name.replace("+", " ")  # a form's way of writing a space
         self.sim.set_level(name, str(body.get("level")), body.get("account_id"))
         return 200, {"person": name, "level": body.get("level")}
 
@@ -123,7 +125,11 @@ class Control:
 
     def _faults(self, request: SimRequest, name: str) -> Answer:
         body = request.json()
-        self.sim.set_faults(body if isinstance(body, list) else [_object(request)])
+        if isinstance(body, dict):
+            body = body.get("faults", [body])
+        if not isinstance(body, list):
+            raise ValueError("The body must be a list of faults.")
+        self.sim.set_faults(body)
         return 200, self.sim.faults.describe()
 
     def _clear_faults(self, request: SimRequest, name: str) -> Answer:
@@ -142,13 +148,14 @@ class Control:
 
     def _profile(self, request: SimRequest, name: str) -> Answer:
         if request.method == "POST":
-            self.sim.set_profile(**_object(request))
+            body = request.json()
+            self.sim.set_profile(**({"profile": body} if isinstance(body, str) else _object(request)))
         return 200, msgspec.to_builtins(self.sim.world.settings)
 
     def _account_list(self, request: SimRequest, name: str) -> Answer:
         body = request.json()
         if isinstance(body, dict):
-            body = next((body[key] for key in ("enabled", "on", "account_list") if key in body), None)
+            body = next(iter(body.values())) if len(body) == 1 else None
         if body not in (True, False, "on", "off"):
             raise ValueError('Send {"enabled": true} or {"enabled": false}.')
         self.sim.set_profile(account_list=body in (True, "on"))

@@ -100,7 +100,8 @@ class Simulator:
             response = replaced
         else:
             self._list_lag = float(effect.do.get("list_lag_seconds", 0))
-            response = self._dispatch(request)
+            # A caller that comes back with the repeated page token gets the same page, not a refusal of the token.
+            response = self._dispatch(request.without("ctoken") if effect.do.get("repeat_ctoken") else request)
             self._list_lag = 0.0
             response = replaced or response
         if replaced is not None and not response.body and response.status >= 400 and "body" not in effect.do:

@@ -12,18 +12,25 @@ from .messages import SimResponse, json_response
 from .people import MAIN_ACCOUNT_ID
 
 HOUR, BURST = 3600, 30
-ALIASES = {"hourly_limit": "hourly", "burst_limit": "burst", "spent": "spent_by_others"}
+ALIASES = {
+    "hourly_limit": "hourly", "burst_limit": "burst", "spent": "spent_hourly", "spent_by_others": "spent_hourly",
+    "spent_by_other_apps": "spent_hourly",
+}  # fmt: skip
 
 
 @dataclass(slots=True)
 class LimitSettings:
-    """Docusign's figures for the demo environment; `reset_form` says how X-RateLimit-Reset is written: epoch or seconds."""
+    """Docusign's figures for the demo environment.
+
+    `reset_form` says how X-RateLimit-Reset is written: epoch or seconds. `retry_after` is True for the rest of the window, or
+    a number of seconds.
+    """
 
     hourly: int = 3000
     burst: int = 200
     status: int = 429
     headers: bool = True
-    retry_after: bool = False
+    retry_after: bool | int = False
     reset_form: str = "epoch"
     enabled: bool = True
 
@@ -67,7 +74,9 @@ class Limits:
                 body = {"errorCode": f"{name}_APIINVOCATION_LIMIT_EXCEEDED", "message": text}
                 response = json_response(self.settings.status, body)
                 if self.settings.retry_after:
-                    response.headers["Retry-After"] = str(int(window.start + length - self.clock.now()) + 1)
+                    rest = int(window.start + length - self.clock.now()) + 1
+                    given = self.settings.retry_after
+                    response.headers["Retry-After"] = str(rest if given is True else given)
                 return response
         self._window(account_id, HOUR).calls += 1
         self._window(account_id, BURST).calls += 1
@@ -89,11 +98,10 @@ class Limits:
         }
 
     def configure(self, members: dict[str, Any]) -> None:
-        """Change settings; `spent_by_others` is a number for both windows, `spent_hourly` and `spent_burst` for one."""
+        """Change settings; `spent_by_others` adds calls to the hour, `spent_burst` to the 30 seconds."""
         rest = {ALIASES.get(name, name): value for name, value in members.items()}
         account_id = str(rest.pop("account_id", MAIN_ACCOUNT_ID))
-        both = int(rest.pop("spent_by_others", 0))
-        hourly, burst = int(rest.pop("spent_hourly", both)), int(rest.pop("spent_burst", both))
+        hourly, burst = int(rest.pop("spent_hourly", 0)), int(rest.pop("spent_burst", 0))
         if unknown := rest.keys() - asdict(self.settings).keys():
             raise ValueError(f"Unknown settings: {', '.join(sorted(unknown))}.")
         self.settings = msgspec.convert(asdict(self.settings) | rest, LimitSettings)

@@ -102,7 +102,8 @@ class Movement:
         data = self.world.instances
         now = self.world.clock.now()
         extra = data.extra.setdefault(row, {})
-        for name, value in members.items():
+        for given, value in members.items():
+            name = "workflow_status" if given == "status" else given
             if name == "workflow_status" and column.squash(str(value)) in column.STATUS_CODES:
                 code = column.STATUS_CODES[column.squash(str(value))]
                 extra.pop(name, None)

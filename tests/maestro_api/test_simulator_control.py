@@ -143,9 +143,21 @@ def test_the_clock_can_be_moved(sim: Simulator) -> None:
 
 
 def test_limits_can_be_set_and_read(sim: Simulator) -> None:
-    answer = control(sim, "POST", "/limits", {"hourly": 10, "burst": 5, "status": 400, "spent_by_others": 4})
+    answer = control(sim, "POST", "/limits", {"hourly": 10, "burst": 5, "status": 400, "spent_by_others": 9})
     assert (answer["hourly"], answer["burst"], answer["status"]) == (10, 5, 400)
     assert [Caller(sim).send("GET", "/workflows").status for _ in range(2)] == [200, 400]
+
+
+def test_calls_of_others_use_up_the_hour_and_not_the_burst(sim: Simulator) -> None:
+    """R-3: five hundred calls left of the hour, as after a busy morning of other apps."""
+    control(sim, "POST", "/limits", {"spent_by_others": 2500})
+    headers = Caller(sim).send("GET", "/workflows").headers
+    assert (headers["X-RateLimit-Remaining"], headers["X-BurstLimit-Remaining"]) == ("499", "199")
+
+
+def test_retry_after_may_be_a_number_of_seconds(sim: Simulator) -> None:
+    control(sim, "POST", "/limits", {"hourly": 0, "retry_after": 17})
+    assert Caller(sim).send("GET", "/workflows").headers["Retry-After"] == "17"
 
 
 def test_the_profile_can_be_switched(sim: Simulator) -> None:
@@ -163,6 +175,22 @@ def test_names_can_be_trimmed_or_normalised(sim: Simulator, settings: dict[str, 
     control(sim, "POST", "/profile", settings)
     ada = Caller(sim)
     assert ada.get(ada.path_of(ada.started("Cafe\u0301 – a long name")))["name"] == kept
+
+
+def test_faults_may_come_as_a_list_or_as_a_member(sim: Simulator) -> None:
+    rules = [{"match": {"path": "workflows"}, "do": {"status": 504}}]
+    for body in (rules, {"faults": rules}, rules[0]):
+        control(sim, "POST", "/faults", body)
+        assert Caller(sim).send("GET", "/workflows").status == 504
+        control(sim, "DELETE", "/faults")
+
+
+def test_an_instance_takes_its_state_under_both_names(sim: Simulator) -> None:
+    ada = Caller(sim)
+    instance_id = ada.started()
+    for member, state in (("workflow_status", "Failed"), ("status", "Completed")):
+        control(sim, "POST", f"/instances/{instance_id}", {member: state})
+        assert ada.status_of(instance_id) == state
 
 
 def test_the_account_list_can_be_switched_off_and_on(sim: Simulator) -> None:
@@ -186,6 +214,8 @@ def test_the_account_list_can_be_switched_off_and_on(sim: Simulator) -> None:
         ("/limits", {"nonsense": 1}, 400),
         ("/faults", [{"do": {"explode": True}}], 400),
         ("/connect", {"url": "https://hooks.example/"}, 400),
+        ("/connect", {"key": "k"}, 400),
+        ("/faults", {"faults": 7}, 400),
         ("/nothing", {}, 404),
         ("/clock", [], 400),
     ],

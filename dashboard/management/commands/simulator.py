@@ -21,7 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=9000, help="where to listen on 127.0.0.1; 0 picks a free port")
         parser.add_argument("--workflows", type=int, default=12, help="workflows in the main account")
         parser.add_argument("--instances", type=int, default=400, help="instances in the main account")
-        parser.add_argument("--people", default="", help="comma list of names; NAME:LEVEL invents one")
+        parser.add_argument(
+            "--people", nargs="*", default=[], help="names, or comma lists of them; NAME:LEVEL invents one"
+        )
         parser.add_argument("--profile", choices=("seed2025", "spec107", "wb100"), default="spec107")
         parser.add_argument("--no-account-list", action="store_true", help="answer 404 to the account-level list")
         parser.add_argument("--latency-ms", type=float, default=0, help="time every API answer takes")
@@ -43,7 +45,7 @@ class Command(BaseCommand):
 
 def _simulator(options: dict[str, Any]) -> Simulator:
     return Simulator(
-        people=[name for name in options["people"].split(",") if name.strip()] or None,
+        people=[name for name in ",".join(options["people"]).split(",") if name.strip()] or None,
         profile=options["profile"],
         seed=options["seed"],
         workflows=options["workflows"],
