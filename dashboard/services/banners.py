@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, Connection, Membership, Rights
 from dashboard.services import grants, sign_in_gate
+from dashboard.services.visibility import is_connected
 
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
 
@@ -33,7 +34,9 @@ class Budget:
 
 def banners_for(membership: Membership) -> list[Banner]:
     """The banners of a person's pages, the most urgent first."""
-    found = [_connection_banner(membership), _outage_banner(membership), _rights_banner(membership)]
+    found = [_connection_banner(membership)]
+    if is_connected(membership):  # without a grant every look fails and nothing is shown: that is the same news
+        found += [_outage_banner(membership), _rights_banner(membership)]
     return [banner for banner in found if banner is not None]
 
 
