@@ -146,6 +146,28 @@ def test_an_answer_for_another_account_is_left_out() -> None:
 
 
 @pytest.mark.django_db
+def test_an_instance_that_names_a_foreign_workflow_never_joins_it() -> None:
+    """V-1: neither by itself nor in the list of a workflow of ours, where it belongs to that list."""
+    workflow, foreign = WorkflowFactory(), WorkflowFactory()
+    strays = [answer(workflow_id=str(foreign.pk)), answer(workflow_id=str(uuid.uuid4())), answer()]
+    assert not apply_instances(workflow.account, strays[:1], source="list").seen
+    applied = apply_instances(workflow.account, strays, source="list", workflow_id=workflow.pk)
+    assert set(Instance.objects.values_list("pk", "workflow_id")) == {(pk, workflow.pk) for pk in applied.seen}
+    assert len(applied.seen) == 3
+
+
+@pytest.mark.django_db
+def test_the_examples_of_the_specification_are_taken_in_from_a_mock(settings: Any) -> None:
+    """They name accounts and workflows that nobody asked for."""
+    settings.DOCUSIGN_API_URL = "http://127.0.0.1:9100"
+    workflow = WorkflowFactory()
+    example = answer(account_id=str(uuid.uuid4()), workflow_id=str(uuid.uuid4()), ended_at="2024-10-24T19:54:11.345Z")
+    apply_instances(workflow.account, [example], source="list", workflow_id=workflow.pk)
+    row = Instance.objects.get()
+    assert (row.account_id, row.workflow_id, row.status) == (workflow.account_id, workflow.pk, "in_progress")
+
+
+@pytest.mark.django_db
 def test_an_instance_of_a_workflow_that_no_list_showed_is_kept() -> None:
     account, home = AccountFactory(), uuid.uuid4()
     apply_instances(account, [answer(workflow_id=str(home))], source="list")
