@@ -49,6 +49,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def running() -> Iterator[RunningConsole]:
     """One console for all browser tests of this process, its mirror filled."""
     with RunningConsole("--instances=120") as console:
+        console.control("POST", "/profile", {"moving": False})  # what a test chose must not end by itself meanwhile
         session = console.sign_in()
         session.get(f"{console.url}/instances/", timeout=30)
         wait_until(

@@ -11,7 +11,7 @@ from tests.processes import RunningConsole
 SLOW = 25_000  # what waits for the worker: one turn of the page's own polling, and the machine's bad moments
 INSTANCE_URL = re.compile(r"/instances/[0-9a-f-]{36}/$")
 OPERATION_URL = re.compile(r"/operations/[0-9a-f-]{36}/$")
-ONCE = {"times": 1}
+IN_PROGRESS = "SELECT id FROM dashboard_instance WHERE status = 'in_progress'"
 
 
 def workflow(console: RunningConsole, name: str, account: str = MAIN_ACCOUNT_ID) -> dict[str, Any]:
@@ -25,15 +25,12 @@ def page_of(console: RunningConsole, name: str) -> str:
     return f"{console.url}/workflows/{workflow(console, name)['id']}/"
 
 
-def running_instance(console: RunningConsole, name: str) -> dict[str, Any]:
-    """An instance of a workflow that is in progress at Docusign and known to the mirror."""
-    known = {row[0] for row in console.query("SELECT id FROM dashboard_instance WHERE status = 'in_progress'")}
-    found = (
-        each
-        for each in workflow(console, name)["instances"]
-        if each["status"] == "In Progress" and each["id"].replace("-", "") in {key.replace("-", "") for key in known}
-    )
-    return next(found)
+def running_instance(console: RunningConsole, name: str = "") -> dict[str, Any]:
+    """An instance in progress, of this workflow or of any, that the mirror knows as such."""
+    known = {row[0].replace("-", "") for row in console.query(IN_PROGRESS)}
+    places = [workflow(console, name)] if name else console.control("GET", "/state")["workflows"]
+    every = (each for place in places if place["account_id"] == MAIN_ACCOUNT_ID for each in place["instances"])
+    return next(each for each in every if each["status"] == "In Progress" and each["id"].replace("-", "") in known)
 
 
 def triggers(console: RunningConsole) -> list[dict[str, Any]]:

@@ -270,7 +270,7 @@ def test_raw_json_and_form_show_the_same_values(console: RunningConsole, person:
     assert triggers(console) == []
 
 
-def test_a_triggered_instance_moves_on_the_open_page_by_itself(console: RunningConsole, person: Person) -> None:
+def test_what_the_worker_reads_of_a_new_instance_appears_by_itself(console: RunningConsole, person: Person) -> None:
     page = person("Olu Operator")
     open_form(page, console, "Employee leaver checklist")
     fill(page, LEAVER, name="Leaver that is watched")

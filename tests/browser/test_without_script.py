@@ -44,7 +44,7 @@ def test_a_workflow_is_triggered_without_script(console: RunningConsole, plain: 
 
 
 def test_an_instance_is_canceled_without_script(console: RunningConsole, plain: Page) -> None:
-    instance = running_instance(console, "Offer letter")
+    instance = running_instance(console)
     plain.goto(f"{console.url}/instances/{instance['id']}/")
     plain.get_by_role("link", name="Cancel instance…").click()
     expect(plain.get_by_role("heading", level=1)).to_have_text("Cancel this instance?")

@@ -1,0 +1,60 @@
+"""The demo as people start it: whatever ends it ends every child, and a part that dies ends the rest."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import RunningConsole, wait_until
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+
+
+@pytest.fixture
+def demo() -> Iterator[RunningConsole]:
+    with RunningConsole("--instances=5", "--workflows=3") as running:
+        yield running
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def living(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if is_alive(pid)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_every_part_of_the_demo(demo: RunningConsole, number: signal.Signals) -> None:
+    parts = demo.pids()
+    assert all(parts.values()), parts
+    children = [pid for pids in parts.values() for pid in pids]
+    assert demo.process is not None
+    demo.process.send_signal(number)
+    assert demo.process.wait(30) == 0
+    assert "Demo ended." in demo.output.read_text()
+    wait_until("every child ended", lambda: not living(children), seconds=10)
+
+
+def test_the_demo_ends_and_says_why_when_a_part_ends_by_itself(demo: RunningConsole) -> None:
+    parts = demo.pids()
+    children = [pid for pids in parts.values() for pid in pids]
+    os.kill(min(parts["worker"]), signal.SIGKILL)
+    assert demo.process is not None
+    assert demo.process.wait(30) != 0
+    assert "The worker ended by itself." in demo.output.read_text()
+    wait_until("every child ended", lambda: not living(children), seconds=10)
+
+
+def test_the_demo_says_when_a_port_is_taken(demo: RunningConsole) -> None:
+    other = RunningConsole("--instances=5", "--workflows=3")
+    other._command[other._command.index("--simulator-port") + 1] = str(demo.simulator_port)
+    with pytest.raises(AssertionError, match="ended while starting"):
+        other.__enter__()
+    assert all(demo.pids().values())
