@@ -101,6 +101,8 @@ class Instance(models.Model):
             models.Index(fields=["workflow", "status", "-sort_at", "-id"]),
             models.Index(fields=["account", "started_by", "-sort_at", "-id"]),
             models.Index(fields=["account", "status", "expires_at"]),
+            models.Index(fields=["account", "workflow", "status", "expires_at", "started_at"]),
+            models.Index(fields=["workflow", "started_at"]),
         ]
 
     def __str__(self) -> str:

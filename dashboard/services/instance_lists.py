@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import EXPIRES_SOON, RUNNING_STATES, Instance, InstanceState, Membership
-from dashboard.services.lists import Order, Page, capped_count, page_of
+from dashboard.services.lists import Order, Page, page_of
 from dashboard.services.visibility import own_id, visible_instances
 
 KNOWN_TABS = (*RUNNING_STATES, InstanceState.COMPLETED, InstanceState.FAILED, InstanceState.CANCELED)
@@ -51,6 +51,17 @@ class Search:
         return Order(order.column, self.sort.startswith("-"), order.is_nullable)
 
 
+TABS = (
+    ("running", "In progress", ""),
+    ("failed", "Failed", "danger"),
+    ("expiring", "Expiring", "warning"),
+    ("completed", "Completed", ""),
+    ("canceled", "Canceled", ""),
+    ("other", "Other", "unknown"),
+    ("all", "All", ""),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Tab:
     """A state of the list: its key, word and tone, and how many rows it has."""
@@ -82,18 +93,14 @@ def find_instances(membership: Membership, search: Search) -> Found:
 
 def tabs_of(rows: QuerySet[Instance], *, chosen: str = "all") -> list[Tab]:
     """All tabs; "Other" appears only when something is there, or when it is the chosen one."""
-    made = [
-        Tab(key, label, capped_count(rows.filter(in_tab(key))), tone)
-        for key, label, tone in (
-            ("running", "In progress", ""),
-            ("failed", "Failed", "danger"),
-            ("expiring", "Expiring", "warning"),
-            ("completed", "Completed", ""),
-            ("canceled", "Canceled", ""),
-            ("other", "Other", "unknown"),
-            ("all", "All", ""),
-        )
-    ]
+    by_state = dict(rows.order_by().values_list("status").annotate(rows=Count("*")))
+    counts = {
+        "running": sum(by_state.get(state, 0) for state in RUNNING_STATES),
+        "expiring": rows.filter(in_tab("expiring")).order_by().count(),
+        "other": sum(count for state, count in by_state.items() if state not in KNOWN_TABS),
+        "all": sum(by_state.values()),
+    }
+    made = [Tab(key, label, counts[key] if key in counts else by_state.get(key, 0), tone) for key, label, tone in TABS]
     return [tab for tab in made if tab.key != "other" or tab.count or chosen == "other"]
 
 

@@ -80,10 +80,10 @@ def figures_of(membership: Membership, workflow_ids: Sequence[UUID]) -> dict[UUI
     rows = visible_instances(membership).filter(workflow_id__in=workflow_ids).order_by()
     running = Q(status__in=RUNNING_STATES)
     counted = rows.values("workflow_id").annotate(
-        running=Count("pk", filter=running),
-        failed=Count("pk", filter=Q(status=InstanceState.FAILED)),
-        expiring=Count("pk", filter=running & Q(expires_at__lte=timezone.now() + EXPIRES_SOON)),
-        total=Count("pk"),
+        running=Count("status", filter=running),
+        failed=Count("status", filter=Q(status=InstanceState.FAILED)),
+        expiring=Count("status", filter=running & Q(expires_at__lte=timezone.now() + EXPIRES_SOON)),
+        total=Count("status"),
         last_trigger_at=Max("started_at"),
     )
     names = ("running", "failed", "expiring", "total", "last_trigger_at")

@@ -63,12 +63,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
 from django.contrib.messages.storage.base import Message
 from django.forms import BoundField
 from django.http import QueryDict
+from django.template import loader
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -108,6 +110,7 @@ ODD_NAMES = {
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> str:
     """An icon of ours by what it means; readers skip it, so a word or hidden text must stand beside it."""
     attributes = {"class": "icon", "focusable": "false"}
@@ -121,7 +124,12 @@ def icon(name: str) -> str:
 @register.simple_tag
 def named(name: object, empty: str = "not given") -> SafeString:
     """A name of unknown origin: escaped, kept in its own direction, unseen characters made visible."""
-    text = "" if name is None else str(name)
+    return _named("" if name is None else str(name), empty)
+
+
+# A list shows the same few words in every row; what depends on nothing but its arguments is made once.
+@lru_cache(maxsize=2048)
+def _named(text: str, empty: str) -> SafeString:
     if not text.strip():
         return format_html('<span class="faint">{}</span>', empty)
     parts = format_html_join("", "{}", ((_odd(part) if odd else part,) for part, odd in wording.split_visible(text)))
@@ -139,15 +147,21 @@ def visible(name: object) -> str:
     return "" if name is None else wording.visible(name)
 
 
-@register.inclusion_tag("components/_state.html")
-def state(value: Any, label: str = "") -> dict[str, object]:
+@register.simple_tag
+def state(value: Any, label: str = "") -> SafeString:
     """The one way to show a state. A missing state is said to be missing, in the tone of the unknown."""
-    return {
-        "label": label or getattr(value, "label", "") or "not given",
-        "tone": getattr(value, "tone", "unknown"),
-        "icon_name": getattr(value, "icon", "unknown"),
-        "loud": bool(getattr(value, "loud", False)),
-    }
+    return _part(
+        "components/_state.html",
+        label=label or str(getattr(value, "label", "")) or "not given",
+        tone=str(getattr(value, "tone", "unknown")),
+        icon_name=str(getattr(value, "icon", "unknown")),
+        loud=bool(getattr(value, "loud", False)),
+    )
+
+
+@lru_cache(maxsize=2048)
+def _part(name: str, **context: object) -> SafeString:
+    return loader.get_template(name).render(context)
 
 
 @register.simple_tag
@@ -256,22 +270,23 @@ def fresh(context: template.Context, as_of: datetime | None, **options: Any) -> 
     }
 
 
-@register.inclusion_tag("components/_progress.html")
+@register.simple_tag
 def progress(
     done: int | None, total: int | None, last_name: str | None = "", tone: str = "running", ended: bool = False
-) -> dict[str, object]:
+) -> SafeString:
     """Steps in words and as a bar. `ended` marks an instance that will not go on."""
     known = done is not None and total is not None and total > 0
-    return {
-        "known": known,
-        "done": min(done or 0, total or 0),
-        "total": total,
-        "step": min((done or 0) + 1, total or 0),
-        "all_done": known and (done or 0) >= (total or 0),
-        "last_name": last_name or "",
-        "tone": tone,
-        "ended": ended,
-    }
+    return _part(
+        "components/_progress.html",
+        known=known,
+        done=min(done or 0, total or 0),
+        total=total,
+        step=min((done or 0) + 1, total or 0),
+        all_done=known and (done or 0) >= (total or 0),
+        last_name=last_name or "",
+        tone=tone,
+        ended=ended,
+    )
 
 
 @register.simple_tag

@@ -1,7 +1,10 @@
 """How many calls to Docusign a page costs (none), and how many a trigger costs (two)."""
 
+import json
 import re
 from collections.abc import Iterator
+from html import unescape
+from uuid import UUID
 
 import requests
 
@@ -23,7 +26,7 @@ def figures() -> Iterator[Figure]:
             lambda: console.query("SELECT 1 FROM dashboard_membership WHERE synced_at IS NOT NULL"),
         )
         workflow, form = triggerable(console, session)
-        instance = console.query("SELECT id FROM dashboard_instance LIMIT 1")[0][0]
+        instance = UUID(console.query("SELECT id FROM dashboard_instance LIMIT 1")[0][0])
         settle(console)
         for name, path in {
             "overview": "/",
@@ -61,18 +64,18 @@ def calls_of(console: RunningConsole, session: requests.Session, path: str) -> i
 
 
 def triggerable(console: RunningConsole, session: requests.Session) -> tuple[str, str]:
-    """A workflow whose generated form is there, and the form's page."""
+    """A workflow that asks for text only, and the page with its form."""
     for (found,) in console.query("SELECT id FROM dashboard_workflow WHERE raw_status = 'active' AND asked_state = ''"):
-        workflow = f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:]}"
+        workflow = str(UUID(found))
         url = f"{console.url}/workflows/{workflow}/trigger/"
 
         def form(url: str = url) -> str:
             page = session.get(url, timeout=30).text
             return page if 'name="instance_name"' in page else ""
 
-        session.get(url, timeout=30)
-        page = wait_until("the form is there", form, seconds=30)
-        if all(kind == "string" for kind in re.findall(r'data-kind="(\w+)"', page)):
+        page = wait_until("the form is there", form, seconds=60, every=0.5)
+        fields = json.loads(console.query("SELECT fields FROM dashboard_contract WHERE workflow_id = ?", found)[-1][0])
+        if all(field["kind"] == "string" for field in fields):
             return workflow, page
     raise AssertionError("no workflow asks for text only")
 
@@ -81,7 +84,8 @@ def calls_of_trigger(console: RunningConsole, session: requests.Session, workflo
     """Fill the form as a person would, send it, and count what reached Docusign for it."""
     form = re.search(r'<form[^>]*id="trigger-form".*?</form>', page, re.S)
     assert form, "the page holds the form"
-    data = dict(re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', form.group(0)))
+    hidden = re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', form.group(0))
+    data = {name: unescape(value) for name, value in hidden}
     for name in re.findall(r'<(?:input|textarea)[^>]*name="(input-\d+|instance_name)"', form.group(0)):
         data[name] = "Benchmark"
     data["csrfmiddlewaretoken"] = csrf_token(page)

@@ -20,7 +20,7 @@ def figures() -> Iterator[Figure]:
             seconds=120,
             every=1,
         )
-        url = f"{console.url}/instances/?rows=50"
+        url = f"{console.url}/instances/?size=50"
         page = on_the_wire(session, url)
         text = session.get(url, timeout=30).text
         parts = {urljoin(url, link) for link in re.findall(r'(?:src|href)="(/static/[^"]+)"', text)}
