@@ -110,7 +110,7 @@ class RunningConsole:
     def ledger(self, method: str | None = None, path: str = "") -> list[dict[str, Any]]:
         """What the simulator received, of one method and with a piece of a path."""
         entries = self.control("GET", "/ledger")
-        
+
         return [entry for entry in entries if (method in (None, entry["method"])) and path in entry["path"]]
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
