@@ -103,9 +103,8 @@ def test_axe_finds_nothing_on_any_page_in_both_themes(
     for name in (*PATHS, *DEEP):
         show(page, console, addresses, name)
         lines = violations(page)
-        page.emulate_media(color_scheme="dark")
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
         lines += violations(page, CONTRAST)
-        page.emulate_media(color_scheme="light")
         if lines:
             found[name] = lines
     assert found == {}

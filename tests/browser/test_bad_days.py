@@ -77,7 +77,7 @@ def test_hostile_names_are_text_and_unseen_characters_are_shown(broken: RunningC
 def test_a_trigger_while_docusign_is_down_is_refused_and_loses_nothing_typed(
     broken: RunningConsole, person: Person
 ) -> None:
-    """U-2, R-8: nothing can have been sent, so it is said, and the typed values stay."""
+    """U-2: nothing can have been sent, so it is said, and the typed values stay."""
     page = person("Ada Admin", at=broken)
     open_form(page, broken, "Employee leaver checklist")
     fill(page, LEAVER, name="Leaver on a bad day")
@@ -100,7 +100,7 @@ def can_call(console: RunningConsole) -> bool:
 
 
 def test_pages_stay_up_with_their_age_while_docusign_is_down(broken: RunningConsole, person: Person) -> None:
-    """R-8: the mirror answers, says how old it is, and a banner says why."""
+    """The mirror answers, says how old it is, and a banner says why."""
     page = person("Ada Admin", at=broken)
     broken.control("POST", "/faults", [{"match": API, "do": {"reset": "before"}}])
     instance = running_instance(broken)

@@ -118,7 +118,7 @@ def test_filters_are_in_the_address_and_survive_back(console: RunningConsole, pe
 
 
 def test_opening_pages_again_and_again_costs_docusign_nothing(console: RunningConsole, person: Person) -> None:
-    """R-7: only the worker's own sync calls Docusign, and only when it is due."""
+    """Only the worker's own sync calls Docusign, and only when it is due."""
     page = person("Olu Operator")
     instance = running_instance(console)
     console.control("DELETE", "/ledger")

@@ -15,7 +15,7 @@ Person = Callable[..., Page]
 def test_a_first_visit_says_that_data_is_on_its_way_and_fills_in_by_itself(
     console: RunningConsole, person: Person
 ) -> None:
-    """R-7: the page never waits for Docusign; the worker brings the data, and the page shows it without a reload."""
+    """The page never waits for Docusign; the worker brings the data, and the page shows it without a reload."""
     slow = {"match": {"method": "GET", "path": "/workflows|/instances"}, "do": {"latency_ms": 700}}
     console.control("POST", "/faults", [slow])
     page = person("Sam Second", is_fresh=True)
@@ -27,7 +27,7 @@ def test_a_first_visit_says_that_data_is_on_its_way_and_fills_in_by_itself(
 
 
 def test_a_person_of_one_account_sees_no_other_and_no_switch(console: RunningConsole, person: Person) -> None:
-    """V-1: the accounts of userinfo are the only ones."""
+    """The accounts of userinfo are the only ones."""
     page = person("Sam Second")
     page.goto(f"{console.url}/connections/")
     expect(page.get_by_role("rowheader")).to_have_count(1)
