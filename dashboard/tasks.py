@@ -6,8 +6,8 @@ from dashboard.services import worker_jobs
 
 
 @task()
-def sync_membership(membership_id: int) -> None:
-    worker_jobs.sync_membership(membership_id)
+def sync_membership(membership_id: int, is_background: bool = False) -> None:
+    worker_jobs.sync_membership(membership_id, is_background)
 
 
 @task()

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.models import Account, Connection, Membership, Rights
-from dashboard.services import grants, sign_in_gate
+from dashboard.services import budget, grants, sign_in_gate
 from dashboard.services.visibility import is_connected
 
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
@@ -36,7 +36,7 @@ def banners_for(membership: Membership) -> list[Banner]:
     """The banners of a person's pages, the most urgent first."""
     found = [_connection_banner(membership)]
     if is_connected(membership):  # without a grant every look fails and nothing is shown: that is the same news
-        found += [_outage_banner(membership), _rights_banner(membership)]
+        found += [_outage_banner(membership), _saving_banner(membership), _rights_banner(membership)]
     return [banner for banner in found if banner is not None]
 
 
@@ -72,20 +72,31 @@ def _connection_banner(membership: Membership) -> Banner | None:
 
 def _outage_banner(membership: Membership) -> Banner | None:
     now = timezone.now()
-    budget = getattr(membership.account, "budget", None)
-    if budget is not None and budget.open_until is not None and budget.open_until > now:
+    row = getattr(membership.account, "budget", None)
+    if row is not None and row.open_until is not None and row.open_until > now:
         return Banner(
-            "danger", f"Docusign is not answering. It is asked again at {_clock(budget.open_until)}. {KNOWN_BEFORE}"
+            "danger", f"Docusign is not answering. It is asked again at {_clock(row.open_until)}. {KNOWN_BEFORE}"
         )
-    if budget is not None and budget.blocked_until is not None and budget.blocked_until > now:
+    if row is not None and row.blocked_until is not None and row.blocked_until > now:
         return Banner(
-            "warning", f"Docusign asked this console to wait until {_clock(budget.blocked_until)}. {KNOWN_BEFORE}"
+            "warning", f"Docusign asked this console to wait until {_clock(row.blocked_until)}. {KNOWN_BEFORE}"
         )
     failed_at = membership.sync_failed_at
     if failed_at is None or (membership.synced_at is not None and membership.synced_at >= failed_at):
         return None
     said = membership.sync_error or "Docusign did not answer."
     return Banner("danger", f"The look at {_clock(failed_at)} failed: {said} {KNOWN_BEFORE}")
+
+
+def _saving_banner(membership: Membership) -> Banner | None:
+    until = budget.saved_until(membership.account)
+    if until is None:
+        return None
+    return Banner(
+        "neutral",
+        f"Most of this hour's calls to Docusign are used. This console looks by itself again at {_clock(until)}; until then only what "
+        "people do calls Docusign, and Refresh now brings fresh data.",
+    )
 
 
 def _clock(moment: datetime) -> str:

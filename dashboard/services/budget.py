@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, ApiBudget
 from dashboard.services.errors import DocusignUnavailable
-from dashboard.services.timings import BREAKER_FAILURES, BREAKER_OPEN
+from dashboard.services.timings import BREAKER_FAILURES, BREAKER_OPEN, POLLING_FLOOR
 from maestro_api import LimitState, MaestroError, RateLimited, ServerError, TransportError, UnreadableResponse
 
 LIMIT_SENTENCE = "Docusign allows no more calls for this account until {:%H:%M:%S} UTC; nothing was sent."
@@ -47,6 +47,18 @@ def check(account: Account) -> None:
         raise DocusignUnavailable(DOWN_SENTENCE.format(budget.open_until), retry_at=budget.open_until)
     if budget.failures >= BREAKER_FAILURES and not _take_probe(account, now):
         raise DocusignUnavailable(DOWN_SENTENCE.format(now + BREAKER_OPEN), retry_at=now + BREAKER_OPEN)
+
+
+def saved_until(account: Account) -> datetime | None:
+    """Until when the worker looks no more by itself, so that the rest of the hour is left to people; None while it may (R-3)."""
+    budget = getattr(account, "budget", None)
+    if budget is None or not budget.hourly_limit or budget.hourly_remaining is None or budget.seen_at is None:
+        return None
+    if budget.hourly_remaining >= budget.hourly_limit * POLLING_FLOOR:
+        return None
+    next_hour = budget.seen_at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    until: datetime = budget.hourly_reset_at or next_hour
+    return until if until > timezone.now() else None
 
 
 def _take_probe(account: Account, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import Connection, Membership, Rights, Workflow, WorkflowAccess
-from dashboard.services import jobs
+from dashboard.services import budget, jobs
 from dashboard.services.errors import ReconnectNeeded
 from dashboard.services.timings import (
     CONTRACT_PATIENCE,
@@ -32,7 +32,10 @@ def interval() -> timedelta:
 
 def next_look_at(membership: Membership) -> datetime | None:
     """When the worker looks again, for the line that says how old a list is."""
-    return membership.synced_at + patience_with(membership) if membership.synced_at else None
+    if membership.synced_at is None:
+        return None
+    planned, saved = membership.synced_at + patience_with(membership), budget.saved_until(membership.account)
+    return max(planned, saved) if saved else planned
 
 
 def patience_with(membership: Membership) -> timedelta:
@@ -83,7 +86,11 @@ def want_contract(workflow: Workflow, membership: Membership) -> bool:
 def _is_due(membership: Membership, now: datetime) -> bool:
     if membership.sync_failed_at and membership.sync_failed_at > now - SYNC_RETRY_AFTER:
         return False
-    if membership.synced_at is None or membership.synced_at <= now - patience_with(membership):
+    if membership.synced_at is None:
+        return True
+    if budget.saved_until(membership.account):
+        return False
+    if membership.synced_at <= now - patience_with(membership):
         return True
     proven = membership.rights_proven_at
     return proven is None or proven <= now - PROOF_RENEWED_AFTER
@@ -96,14 +103,14 @@ def _queue(membership: Membership, now: datetime) -> bool:
     rows = rows.filter(Q(sync_lease_until=None) | Q(sync_lease_until__lt=now))
     if not rows.update(sync_queued_at=now):
         return False
-    jobs.enqueue("sync_membership", membership.pk)
+    jobs.enqueue("sync_membership", membership.pk, True)
     return True
 
 
 def connected() -> QuerySet[Membership]:
     """Everybody whose grant works, those who looked last first."""
     return (
-        Membership.objects.select_related("user", "user__connection", "account")
+        Membership.objects.select_related("user", "user__connection", "account__budget")
         .filter(
             is_active=True,
             user__is_active=True,

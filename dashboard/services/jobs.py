@@ -1,4 +1,4 @@
-"""Handing work to the worker. Its one rule: a job carries ids only, and is named as in `dashboard/tasks.py`.
+"""Handing work to the worker. Its one rule: a job carries ids and flags only, and is named as in `dashboard/tasks.py`.
 
 Tasks call services, so a service names its task by text; the name is resolved when it is needed.
 """

@@ -1,7 +1,8 @@
 """A person's own sync: everything that Docusign shows to their token, taken into the mirror.
 
 The one rule: each page that came whole counts, the end of the list is believed only when it came, and rights are proven anew
-each time. When somebody is due is said in `due`; reading a single object is in `refreshes`.
+each time that a person asks, and every few minutes by the worker itself. When somebody is due is said in `due`; reading a
+single object is in `refreshes`.
 """
 
 import logging
@@ -18,7 +19,7 @@ from dashboard.services.due import due, look, next_look_at, refresh_now, run_due
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import Applied, apply_instances, bump, mark_missing
 from dashboard.services.refreshes import note_others, refresh_instance, refresh_workflow
-from dashboard.services.timings import ACCOUNT_LIST_PROBE_EVERY, READ_DEADLINE_SECONDS, SYNC_LEASE
+from dashboard.services.timings import ACCOUNT_LIST_PROBE_EVERY, PROOF_KEPT, READ_DEADLINE_SECONDS, SYNC_LEASE
 from dashboard.services.visibility import own_id
 from dashboard.services.workflows import apply_access, apply_workflows, remove_access
 from maestro_api import Forbidden, MaestroClient, MaestroError, NotFound
@@ -44,14 +45,17 @@ class LeaseLost(Exception):
     """Another worker took over; this one writes no more."""
 
 
-def sync_membership(membership: Membership) -> bool:
-    """Read everything that this person may see. False when another worker does so, or when it could not end."""
+def sync_membership(membership: Membership, *, is_background: bool = False) -> bool:
+    """Read everything that this person may see. False when another worker does so, or when it could not end.
+
+    `is_background`: nobody asked, so a proof of rights that is minutes old is not asked for again.
+    """
     lease = _take_lease(membership)
     if lease is None:
         return False
     try:
         with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:
-            _sync(client, membership, lease)
+            _sync(client, membership, lease, keeps_proof=is_background)
     except LeaseLost:
         return False
     except MaestroError as error:
@@ -91,7 +95,7 @@ def _done(membership: Membership, lease: str, began: datetime) -> None:
     _end(membership, lease, synced_at=now, sync_seconds=seconds, sync_error="", sync_failed_at=None)
 
 
-def _sync(client: MaestroClient, membership: Membership, lease: str) -> None:
+def _sync(client: MaestroClient, membership: Membership, lease: str, *, keeps_proof: bool) -> None:
     began = timezone.now()
     try:
         listing = client.list_workflows()
@@ -99,7 +103,8 @@ def _sync(client: MaestroClient, membership: Membership, lease: str) -> None:
         apply_access(membership, listed)
         _keep_lease(membership, lease)
         if _has_account_list(client, membership.account):
-            _sync_account(client, membership, lease, began)
+            is_proven = keeps_proof and _is_freshly_proven(membership)
+            _sync_account(client, membership, lease, began, is_proven=is_proven)
         else:
             _sync_each(client, membership, lease, began, listed)
     except Forbidden as error:
@@ -130,12 +135,22 @@ def _has_account_list(client: MaestroClient, account: Account) -> bool:
     return has_it
 
 
-def _sync_account(client: MaestroClient, membership: Membership, lease: str, began: datetime) -> None:
+def _is_freshly_proven(membership: Membership) -> bool:
+    fresh = timezone.now() - PROOF_KEPT
+    rows = Membership.objects.filter(pk=membership.pk, rights__in=(Rights.MANAGE, Rights.OWN))
+    return rows.filter(rights_proven_at__gt=fresh).exists()
+
+
+def _sync_account(
+    client: MaestroClient, membership: Membership, lease: str, began: datetime, *, is_proven: bool
+) -> None:
     """The account-level list, page by page, after the question whether it shows everybody's instances."""
     account = membership.account
+    manages = False  # who was not asked anew is believed to be shown their own instances only
     try:
-        manages = client.manages_account(own_id(membership))
-        prove(membership, Rights.MANAGE if manages else Rights.OWN)
+        if not is_proven:
+            manages = client.manages_account(own_id(membership)) is True
+            prove(membership, Rights.MANAGE if manages else Rights.OWN)
         is_whole = True
         for page in client.iter_account_instances(page_size=PAGE_SIZE):
             _take(membership, apply_instances(account, page.items, source=LIST))

@@ -24,6 +24,7 @@ CHECK_BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (3, 10, 20, 30, 
 LOOK_NOTE_EVERY = timedelta(seconds=30)
 LOOKED_RECENTLY = timedelta(minutes=15)
 PROOF_RENEWED_AFTER = timedelta(minutes=10)
+PROOF_KEPT = timedelta(minutes=5)  # the worker's own looks do not ask for rights more often
 CONTRACT_PATIENCE = timedelta(seconds=30)
 REFRESH_DEBOUNCE = timedelta(seconds=10)
 SYNC_QUEUE_PATIENCE = timedelta(seconds=60)  # a queued sync that never began was lost with its worker
@@ -32,6 +33,7 @@ SYNC_SHARE = 10  # a sync waits at least this many times as long as the last one
 SYNC_RETRY_AFTER = timedelta(seconds=15)
 ACCOUNT_LIST_PROBE_EVERY = timedelta(days=1)
 
+POLLING_FLOOR = 0.4  # of the hour's calls: below it only people's own actions call Docusign
 BREAKER_FAILURES = 5
 BREAKER_OPEN = timedelta(seconds=30)
 

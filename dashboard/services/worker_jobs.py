@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 PEOPLE = Membership.objects.select_related("user", "user__connection", "account")
 
 
-def sync_membership(membership_id: int) -> None:
-    """One person's own sync."""
+def sync_membership(membership_id: int, is_background: bool = False) -> None:
+    """One person's own sync; `is_background` when nobody asked for it."""
     membership = PEOPLE.filter(pk=membership_id).first()
     if membership is not None:
-        sync.sync_membership(membership)
+        sync.sync_membership(membership, is_background=is_background)
 
 
 def read_instance(instance_id: str, membership_id: int) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from dashboard import stamps
 from dashboard.models import Membership
 from dashboard.person import PersonRequest
+from dashboard.services import sync
 from dashboard.services.lists import COUNT_CAP, Page
 from dashboard.services.visibility import view_of, visible_workflows
 
@@ -21,11 +22,11 @@ def frame(request: PersonRequest) -> dict[str, Any]:
     membership = request.membership
     synced, queued = membership.synced_at, membership.sync_queued_at
     is_being_read = queued is not None and timezone.now() - queued < PATIENCE
-    interval = timedelta(seconds=settings.SYNC_INTERVAL_SECONDS)
+    next_look = sync.next_look_at(membership)
     return {
         "as_of": synced,
         "interval": settings.SYNC_INTERVAL_SECONDS,
-        "next_look": synced + interval if synced and synced + interval > timezone.now() else None,
+        "next_look": next_look if next_look and next_look > timezone.now() else None,
         "next_text": "being read now" if is_being_read else "",
         "is_first_visit": synced is None and not membership.sync_error,
         "sync_error": membership.sync_error,

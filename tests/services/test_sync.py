@@ -8,9 +8,11 @@ import pytest
 from django.utils import timezone
 from django_tasks import default_task_backend
 
-from dashboard.models import Account, Instance, InstanceDenial, Membership, Rights, Workflow, WorkflowAccess
-from dashboard.services import sync, visibility
+from dashboard.models import Account, ApiBudget, Instance, InstanceDenial, Membership, Rights, Workflow, WorkflowAccess
+from dashboard.services import budget, sync, visibility
+from dashboard.services.banners import banners_for
 from dashboard.services.errors import ReconnectNeeded, Refused
+from maestro_api import LimitState
 from maestro_api.simulator import MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID, Simulator
 from tests.factories import AccountFactory, person, sealed_tokens
 
@@ -155,6 +157,25 @@ def test_a_demoted_manager_loses_the_others_rows_at_the_next_sync(connect: Conne
     assert visibility.view_of(olu).scope == "nothing"
 
 
+def test_the_worker_asks_for_rights_every_five_minutes_and_a_person_at_once(
+    ada: Membership, simulator: Simulator
+) -> None:
+    """V-2, R-7: the worker's own looks cost two calls instead of three, and a demotion shows within minutes."""
+    sync.sync_membership(ada)
+    simulator.clear_ledger()
+    sync.sync_membership(ada, is_background=True)
+    assert [entry["path"].rsplit("/", 1)[1] for entry in simulator.ledger()] == ["workflows", "workflow-instances"]
+    simulator.set_level("Ada Admin", "prepare")
+    sync.sync_membership(ada, is_background=True)
+    assert not Instance.objects.exclude(started_by=ada.user.sub).exclude(missing_since=None).exists()
+    Membership.objects.filter(pk=ada.pk).update(rights_proven_at=timezone.now() - timedelta(minutes=5))
+    sync.sync_membership(ada, is_background=True)
+    assert shown(ada) == at_docusign(simulator, ada, MAIN_ACCOUNT_ID)
+    simulator.set_level("Ada Admin", "manage")
+    sync.sync_membership(ada)
+    assert shown(ada) == at_docusign(simulator, ada, MAIN_ACCOUNT_ID)
+
+
 def test_the_proof_of_a_manager_ends_after_fifteen_minutes(ada: Membership, simulator: Simulator) -> None:
     """V-2: without a new proof the view is narrow, and says so."""
     Membership.objects.filter(pk=ada.pk).update(rights_proven_at=timezone.now() - timedelta(minutes=15, seconds=1))
@@ -219,6 +240,35 @@ def test_a_slow_sync_is_made_less_often(ada: Membership) -> None:
     Membership.objects.filter(pk=ada.pk).update(sync_seconds=1.0)
     ada.refresh_from_db()
     assert sync.look(ada)
+
+
+@pytest.mark.parametrize(("left", "is_silent"), [(1199, True), (1200, False)])
+def test_the_poller_is_silent_below_forty_percent_and_a_person_is_heeded(
+    left: int, is_silent: bool, ada: Membership
+) -> None:
+    """R-3: what is left of the hour is kept for people, and the page says so."""
+    now = timezone.now()
+    ends = now + timedelta(minutes=20)
+    limits = LimitState(hourly_limit=3000, hourly_remaining=left, hourly_reset_at=ends)
+    Membership.objects.filter(pk=ada.pk).update(synced_at=now - timedelta(minutes=1), looked_at=now)
+    budget.note_limits(ada.account, limits)
+    ada = Membership.objects.select_related("account__budget", "user__connection").get(pk=ada.pk)
+    assert bool(sync.due()) is not is_silent
+    assert bool(sync.next_look_at(ada) == ends) is is_silent
+    assert any("looks by itself again at" in banner.text for banner in banners_for(ada)) is is_silent
+    assert sync.look(ada) is not is_silent
+    Membership.objects.filter(pk=ada.pk).update(sync_queued_at=None)
+    assert sync.refresh_now(ada)
+
+
+def test_the_poller_wakes_with_the_new_hour(ada: Membership) -> None:
+    """R-3: with or without a time named by Docusign."""
+    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(hours=2), looked_at=timezone.now())
+    budget.note_limits(ada.account, LimitState(hourly_limit=3000, hourly_remaining=7))
+    ApiBudget.objects.update(hourly_reset_at=None)
+    assert sync.due() == []
+    ApiBudget.objects.update(seen_at=timezone.now() - timedelta(hours=1), hourly_reset_at=None)
+    assert [row.pk for row in sync.due()] == [ada.pk]
 
 
 def test_refresh_now_is_heeded_once_in_ten_seconds(ada: Membership) -> None:
