@@ -32,11 +32,6 @@ class Clock:
         if self._frozen is None:
             self._frozen = time.time()
 
-    def thaw(self) -> None:
-        if self._frozen is not None:
-            self._offset += self._frozen - time.time()
-            self._frozen = None
-
 
 @lru_cache(maxsize=4096)
 def _day(number: int) -> str:

@@ -13,7 +13,6 @@ from .people import Person
 from .state import World
 
 DAY = 86_400
-REFRESH_TOKEN_CHARACTERS = 700
 
 
 class GrantError(Exception):
