@@ -32,7 +32,7 @@ DOCUSIGN_REVOKE = read_flag(env, "DOCUSIGN_REVOKE", default=DOCUSIGN_ENVIRONMENT
 CONSOLE_ACCOUNTS = [account.strip().lower() for account in env.list("CONSOLE_ACCOUNTS", default=[])]
 CONNECT_HMAC_KEYS = env.list("CONNECT_HMAC_KEYS", default=[])
 IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
-SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=5 if IS_SIMULATED else 900)
+SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=10 if IS_SIMULATED else 900)
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # --- Stores ---------------------------------------------------------------------------------------------------------
