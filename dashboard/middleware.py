@@ -34,6 +34,8 @@ class RequestFactsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = uuid4().hex  # type: ignore[attr-defined]
+        # Our pages send UTF-8. Another codec named by the sender could spell characters that no database takes.
+        request.encoding = "utf-8"
         if request.method in REFUSED_METHODS:
             return HttpResponse(status=405)
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
@@ -128,8 +130,12 @@ class PersonMiddleware:
 
 def page_of(request: HttpRequest) -> str:
     """The page to come back to: never a fragment, and never an address that only takes a POST with its query."""
-    if request.htmx and request.htmx.current_url_abs_path:  # type: ignore[attr-defined]
-        return str(request.htmx.current_url_abs_path)  # type: ignore[attr-defined]
+    try:
+        shown = request.htmx.current_url_abs_path if request.htmx else None  # type: ignore[attr-defined]
+    except ValueError:  # the header holds no address
+        shown = None
+    if shown:
+        return str(shown)
     return request.get_full_path() if request.method in ("GET", "HEAD") else request.path
 
 

@@ -1,0 +1,67 @@
+"""Requests that no browser of ours sends: whatever they hold, the answer is a page, never a failure of the server."""
+
+import base64
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from dashboard.models import Membership
+from tests.factories import InstanceFactory, WorkflowFactory, lists
+
+LISTS = [reverse("instances"), reverse("audit"), reverse("workflows")]
+ID = "00000000-0000-0000-0000-000000000000"
+CURSORS = [
+    "[" * 2500,
+    '[{"is":Infinity},"5"]',
+    '[{"is":5},"1' + "0" * 400 + '"]',
+    '[{"is":5},1e400]',
+    '[{"is":"\\ud800"},"ID"]',
+    '[{"is":"x"},"\\ud800"]',
+    '[{"at":"0001-01-01T00:00:00+14:00"},"ID"]',
+    '[{"at":"9999-12-31T23:59:59-14:00"},"ID"]',
+    '[{"at":"2026-01-01T00:00:00"},"ID"]',
+]
+
+
+@pytest.mark.parametrize("cursor", CURSORS)
+@pytest.mark.parametrize("sort", ["-changed", "name", "expires"])
+def test_a_cursor_that_no_list_wrote_never_fails(
+    cursor: str, sort: str, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    workflow = WorkflowFactory(account=operator.account)
+    lists(operator, workflow)
+    InstanceFactory(workflow=workflow)
+    client = signed_in(operator)
+    text = base64.urlsafe_b64encode(cursor.replace("ID", ID).encode()).decode().rstrip("=")
+    query = {"sort": sort}
+    for page in [*LISTS, reverse("workflow", args=[workflow.pk])]:
+        assert client.get(page, {**query, "after": text}).status_code == 200
+        assert client.get(page, {**query, "before": text}).status_code == 200
+
+
+@pytest.mark.parametrize("codec", ["utf-7", "unicode_escape", "utf-16"])
+def test_text_is_read_as_utf_8_whatever_codec_the_sender_names(
+    codec: str, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    workflow = WorkflowFactory(account=operator.account)
+    lists(operator, workflow)
+    instance = InstanceFactory(workflow=workflow, name="Straße")
+    client = signed_in(operator)
+    found = client.get(f"{LISTS[0]}?q=Stra%C3%9Fe", headers={"Content-Type": f"text/plain; charset={codec}"})
+    assert [row.pk for row, _ in found.context["rows"]] == [instance.pk]
+    part = '--x\r\nContent-Disposition: form-data; name="reason"\r\n\r\n\\ud800+2AA-\r\n--x--\r\n'
+    answer = client.generic(
+        "POST",
+        reverse("instance-cancel", args=[instance.pk]),
+        part,
+        content_type=f"multipart/form-data; boundary=x; charset={codec}",
+    )
+    assert answer.status_code == 422
+    assert "\\ud800+2AA-" in answer.content.decode()
+
+
+def test_a_current_url_that_is_no_address_is_left_out(client: Client) -> None:
+    answer = client.get("/team/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
+    assert answer.headers["HX-Redirect"] == "/signin/?next=%2Fteam%2F"
