@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 from uuid import UUID
 
 import requests
@@ -12,6 +13,7 @@ from tests.benchmarks.figures import Figure
 from tests.processes import RunningConsole, csrf_token, wait_until
 
 ROUNDS = 100
+SAMPLES = {"string": "Benchmark", "number": "5", "boolean": "true", "date": "2027-01-15"}
 # The schedule is put out of the way, so that every call in the ledger is one that a page caused.
 QUIET = {"SYNC_INTERVAL_SECONDS": "86400"}
 
@@ -63,8 +65,8 @@ def calls_of(console: RunningConsole, session: requests.Session, path: str) -> i
     return len(console.ledger())
 
 
-def triggerable(console: RunningConsole, session: requests.Session) -> tuple[str, str]:
-    """A workflow that asks for text only, and the page with its form."""
+def triggerable(console: RunningConsole, session: requests.Session) -> tuple[str, dict[str, str]]:
+    """A workflow that can be started by the API, and its form filled as a person would."""
     for (found,) in console.query("SELECT id FROM dashboard_workflow WHERE raw_status = 'active' AND asked_state = ''"):
         workflow = str(UUID(found))
         url = f"{console.url}/workflows/{workflow}/trigger/"
@@ -74,26 +76,38 @@ def triggerable(console: RunningConsole, session: requests.Session) -> tuple[str
             return page if 'name="instance_name"' in page else ""
 
         page = wait_until("the form is there", form, seconds=60, every=0.5)
-        fields = json.loads(console.query("SELECT fields FROM dashboard_contract WHERE workflow_id = ?", found)[-1][0])
-        if all(field["kind"] == "string" for field in fields):
-            return workflow, page
-    raise AssertionError("no workflow asks for text only")
+        fields, notes = console.query("SELECT fields, notes FROM dashboard_contract WHERE workflow_id = ?", found)[-1]
+        asked = [field for field in json.loads(fields) if not field["is_system"]]
+        # A note says that the workflow may not be one that can be started by the API.
+        if not json.loads(notes) and all(field["has_default"] or field["kind"] in SAMPLES for field in asked):
+            return workflow, filled(page, asked)
+    raise AssertionError("no workflow can be started by the API")
 
 
-def calls_of_trigger(console: RunningConsole, session: requests.Session, workflow: str, page: str) -> int:
-    """Fill the form as a person would, send it, and count what reached Docusign for it."""
+def filled(page: str, asked: list[dict[str, Any]]) -> dict[str, str]:
+    """The form's fields: what is hidden in it, and a value for each input without a default."""
     form = re.search(r'<form[^>]*id="trigger-form".*?</form>', page, re.S)
     assert form, "the page holds the form"
     hidden = re.findall(r'<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"', form.group(0))
-    data = {name: unescape(value) for name, value in hidden}
-    for name in re.findall(r'<(?:input|textarea)[^>]*name="(input-\d+|instance_name)"', form.group(0)):
-        data[name] = "Benchmark"
-    data["csrfmiddlewaretoken"] = csrf_token(page)
+    data = {name: unescape(value) for name, value in hidden} | {"instance_name": "Benchmark"}
+    for place, field in enumerate(asked):
+        if not field["has_default"]:
+            data[f"input-{place}"] = SAMPLES[field["kind"]]
+    return data | {"csrfmiddlewaretoken": csrf_token(page)}
+
+
+def calls_of_trigger(console: RunningConsole, session: requests.Session, workflow: str, data: dict[str, str]) -> int:
+    """Send the form, and count what reached Docusign until the answer was there."""
     console.control("DELETE", "/ledger")
     url = f"{console.url}/workflows/{workflow}/trigger/"
     answer = session.post(url, data=data, headers={"Referer": url}, allow_redirects=False, timeout=30)
-    assert answer.status_code == 302, f"the trigger was refused: {answer.status_code}"
+    assert answer.status_code == 302, f"the trigger was refused: {answer.status_code} {refusal(answer.text)}"
     entries = [entry for entry in console.ledger() if "/v1/" in entry["path"]]
     posts = [number for number, entry in enumerate(entries) if entry["method"] == "POST"]
     assert len(posts) == 1, entries
     return posts[0] + 1
+
+
+def refusal(page: str) -> str:
+    """What the error summary of a page says."""
+    return " ".join(re.sub(r"<[^>]+>", " ", "".join(re.findall(r'role="alert".*?</div>', page, re.S))).split())
