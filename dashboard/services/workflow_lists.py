@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from dashboard.models import EXPIRES_SOON, RUNNING_STATES, InstanceState, Membership, Workflow, WorkflowState
@@ -88,12 +88,10 @@ def figures_of(membership: Membership, workflow_ids: Sequence[UUID]) -> dict[UUI
     )
     names = ("running", "failed", "expiring", "total", "last_trigger_at")
     figures = {row[0]: Figures(*row[1:]) for row in counted.values_list("workflow_id", *names)}
-    newest = Q(pk__in=[])
-    for workflow_id, figure in figures.items():
-        if figure.last_trigger_at:
-            newest |= Q(workflow_id=workflow_id, started_at=figure.last_trigger_at)
-    for workflow_id, name in rows.filter(newest).values_list("workflow_id", "started_by_name"):
-        figures[workflow_id].last_trigger_by = name
+    newest = rows.filter(workflow=OuterRef("pk"), started_at__isnull=False).order_by("-started_at")
+    named = Workflow.objects.filter(pk__in=list(figures)).annotate(by=Subquery(newest.values("started_by_name")[:1]))
+    for workflow_id, name in named.values_list("pk", "by"):
+        figures[workflow_id].last_trigger_by = name or ""
     return figures
 
 
