@@ -3,14 +3,17 @@
 The one rule: a view that is not marked `public` is never reached by somebody who is not signed in.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import messages
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
@@ -18,12 +21,14 @@ from dashboard import crypto, htmx
 from dashboard.facts import RequestFacts, set_facts
 from dashboard.models import Membership
 from dashboard.services.accounts import active_memberships
-from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError
+from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError, StoreBusy
 from dashboard.services.sign_in_gate import keep_draft, sign_in_url
 
+log = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponse]
 REFUSED_METHODS = frozenset({"TRACE", "TRACK", "CONNECT"})
-STATUS_OF = {NotAllowed: 403, Refused: 422, ReconnectNeeded: 409, DocusignUnavailable: 502}
+STATUS_OF = {NotAllowed: 403, Refused: 422, ReconnectNeeded: 409, DocusignUnavailable: 502, StoreBusy: 503}
+RETRY_SECONDS = "5"
 
 
 class RequestFactsMiddleware:
@@ -84,6 +89,8 @@ class DomainErrorMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, OperationalError):
+            return _store_failed(request)
         if not isinstance(error, ServiceError):
             return None
         status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), 400)
@@ -93,6 +100,22 @@ class DomainErrorMiddleware:
         again = sign_in_url(page_of(request)) if isinstance(error, ReconnectNeeded) else ""
         context = {"error": error, "status": status, "again": again}
         return render(request, "problems/refused.html", context, status=status)
+
+
+def _store_failed(request: HttpRequest) -> HttpResponse:
+    """The database took no write, in a place where something may have been sent already: never "nothing happened" (D-3)."""
+    log.error("store.failed", exc_info=True)
+    if htmx.wants_fragment(request):
+        text = "This console cannot write to its own database just now. Look before you send anything again."
+        response = htmx.events(
+            HttpResponse(status=503), toast={"toasts": [{"text": text, "level": "error", "url": ""}]}
+        )
+    else:
+        # Without the request, so that no context processor asks the database that failed.
+        context = {"request_id": getattr(request, "request_id", "")}
+        response = HttpResponse(render_to_string("problems/500.html", context), status=503)
+    response.headers["Retry-After"] = RETRY_SECONDS
+    return response
 
 
 class PersonMiddleware:

@@ -41,7 +41,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers queue instead of failing (IMMEDIATE), readers never wait (WAL), and an intent survives a power cut (FULL).
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": 5,  # then the person is told, while the thread is free for somebody else (D-3)
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
     DATABASES["default"]["CONN_MAX_AGE"] = None

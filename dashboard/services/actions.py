@@ -25,6 +25,7 @@ from dashboard.services.edges import Outcome, extend_attempt, insert_sent, move
 from dashboard.services.errors import Refused, ServiceError
 from dashboard.services.outcomes import UNKNOWN_SENTENCE, facts_of, next_check, outcome_of
 from dashboard.services.readings import GOALS, Reading, Verdict, read_back, send
+from dashboard.services.store import before_sending
 from dashboard.services.timings import CLICK_DEADLINE_SECONDS, FINISH_RESERVE_SECONDS, MAX_ACTION_ATTEMPTS
 from dashboard.services.triggers import ANOTHER_FORM, first_result
 from maestro_api import Conflict, MaestroError
@@ -86,7 +87,7 @@ def _act(
         instance=instance,
         reason=reason.strip(),
     )
-    with transaction.atomic():
+    with before_sending(), transaction.atomic():
         _refuse_a_second(operation)
         is_first = insert_sent(operation)
     if not is_first:

@@ -3,9 +3,11 @@
 The one rule: a page that is opened or polled costs Docusign nothing; at most it queues one job for the worker.
 """
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import OperationalError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -23,6 +25,8 @@ from dashboard.services.timings import (
     SYNC_SHARE,
 )
 from dashboard.services.visibility import is_connected
+
+log = logging.getLogger(__name__)
 
 
 def interval() -> timedelta:
@@ -45,6 +49,14 @@ def patience_with(membership: Membership) -> timedelta:
 
 def look(membership: Membership) -> bool:
     """A page was opened: note it, and queue this person's sync if it is due. Never calls Docusign."""
+    try:
+        return _note_look(membership)
+    except OperationalError:  # a page can be read while nothing can be written (D-3); its next poll notes the look
+        log.warning("look.not_noted", extra={"user_id": str(membership.user_id)})
+        return False
+
+
+def _note_look(membership: Membership) -> bool:
     now = timezone.now()
     mine = Membership.objects.filter(pk=membership.pk)
     if membership.looked_at is None or membership.looked_at <= now - LOOK_NOTE_EVERY:

@@ -44,6 +44,10 @@ class DocusignUnavailable(ServiceError):
         self.retry_at = retry_at
 
 
+class StoreBusy(ServiceError):
+    """This console's own database takes no writes; nothing was sent or changed."""
+
+
 class Drifted(ServiceError):
     """The workflow asks for other inputs than the form did; `contract` is the present one, `changes` are sentences."""
 

@@ -18,6 +18,7 @@ from dashboard.services.errors import Refused
 from dashboard.services.outcomes import next_check
 from dashboard.services.readings import GOALS, Verdict, read_back
 from dashboard.services.searching import Look, look_for_marker
+from dashboard.services.store import before_sending
 from dashboard.services.timings import (
     BETWEEN_LOOKS,
     LOOKS_NEEDED,
@@ -109,8 +110,12 @@ def settle_by_hand(operation: Operation, *, actor: User, launched: bool, note: s
         columns={"settle_key": key},
         detail={"found": said, "was": operation.state},
     )
-    if not move(operation, outcome, action="operation.settled_by_hand", actor=actor):
+    with before_sending():
+        is_mine = move(operation, outcome, action="operation.settled_by_hand", actor=actor)
+    if not is_mine:
         operation.refresh_from_db()
+        if key and operation.settle_key == key:
+            return operation  # the same form, sent twice at once
         raise Refused(f"This was settled meanwhile: {operation.look.label.lower()}.")
     return operation
 

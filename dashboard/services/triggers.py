@@ -16,6 +16,7 @@ from dashboard.services.edges import Outcome, insert_sent, move
 from dashboard.services.errors import Drifted, Refused, ServiceError
 from dashboard.services.marker import clean_name, make_marker, with_marker
 from dashboard.services.outcomes import outcome_of
+from dashboard.services.store import before_sending
 from dashboard.services.timings import CLICK_DEADLINE_SECONDS, DOUBLE_SUBMIT_WAIT_SECONDS, WORKER_DEADLINE_SECONDS
 from dashboard.services.visibility import own_id
 from maestro_api import MaestroError, Triggered
@@ -45,11 +46,13 @@ def trigger_workflow(
     digest = crypto.keyed_digest("payload", f"{workflow.pk}\n{cleaned}\n{payload}")
     if first := first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest):
         return first
-    present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
-    if present.digest != contract_hash:
-        raise Drifted(DRIFTED, contract=present, changes=_changes(workflow, contract_hash, present))
-    operation = _intent(workflow, actor, cleaned, payload, key, digest)
-    if not insert_sent(operation):
+    with before_sending():
+        present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
+        if present.digest != contract_hash:
+            raise Drifted(DRIFTED, contract=present, changes=_changes(workflow, contract_hash, present))
+        operation = _intent(workflow, actor, cleaned, payload, key, digest)
+        is_first = insert_sent(operation)
+    if not is_first:
         winner = first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest)
         if winner is None:
             raise Refused(ANOTHER_FORM)

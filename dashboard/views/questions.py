@@ -12,10 +12,10 @@ from dashboard import htmx
 from dashboard.forms.confirm import ConfirmForm
 from dashboard.models import Operation, OperationState
 from dashboard.person import PersonRequest
-from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused
+from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, StoreBusy
 
 Act = Callable[[dict[str, Any]], Operation]
-UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409}
+UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409, StoreBusy: 503}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: A
     except Refused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
         return ask(request, question, form, status=422)
-    except (DocusignUnavailable, ReconnectNeeded) as error:
+    except (DocusignUnavailable, ReconnectNeeded, StoreBusy) as error:
         if htmx.wants_fragment(request):
             raise  # the dialog stays as it is, and a toast says why
         form.add_error(None, error.message)

@@ -29,7 +29,7 @@ from dashboard.models import Contract, Operation, OperationState, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import contracts, due, obstacles, operations
-from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused
+from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused, StoreBusy
 from dashboard.services.sign_in_gate import draft_token, take_draft
 from dashboard.services.visibility import visible_workflows
 from dashboard.views.frames import frame
@@ -37,7 +37,7 @@ from dashboard.wording import day_text
 
 NOTHING_SENT = "Nothing was sent to Docusign."
 NOTHING_STARTED = "Docusign refused it; nothing was started."
-UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409}
+UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409, StoreBusy: 503}
 
 
 @requires("workflow.trigger")
@@ -170,7 +170,7 @@ def _send(request: PersonRequest, workflow: Workflow, contract: Contract, form: 
     except Refused as refusal:
         form.add_error("instance_name" if refusal.field == "name" else None, refusal.message)
         return _show(request, workflow, contract, form, status=422)
-    except (DocusignUnavailable, ReconnectNeeded) as error:
+    except (DocusignUnavailable, ReconnectNeeded, StoreBusy) as error:
         form.add_error(None, error.message)
         return _show(request, workflow, contract, form, status=UNREACHED[type(error)], note=NOTHING_SENT)
     return _told(request, workflow, contract, form, operation)
