@@ -148,7 +148,7 @@ def visible(name: object) -> str:
 
 
 @register.simple_tag
-def state(value: Any, label: str = "") -> SafeString:
+def state(value: Any, label: str = "") -> str:
     """The one way to show a state. A missing state is said to be missing, in the tone of the unknown."""
     return _part(
         "components/_state.html",
@@ -160,7 +160,7 @@ def state(value: Any, label: str = "") -> SafeString:
 
 
 @lru_cache(maxsize=2048)
-def _part(name: str, **context: object) -> SafeString:
+def _part(name: str, **context: object) -> str:
     return loader.get_template(name).render(context)
 
 
@@ -273,7 +273,7 @@ def fresh(context: template.Context, as_of: datetime | None, **options: Any) -> 
 @register.simple_tag
 def progress(
     done: int | None, total: int | None, last_name: str | None = "", tone: str = "running", ended: bool = False
-) -> SafeString:
+) -> str:
     """Steps in words and as a bar. `ended` marks an instance that will not go on."""
     known = done is not None and total is not None and total > 0
     return _part(
