@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -56,6 +57,19 @@ class RequestFactsMiddleware:
         return response
 
 
+class SizeMiddleware:
+    """Refuses a body that is larger than any form of ours: Django itself lets files of any size through to the disk."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        announced = request.META.get("CONTENT_LENGTH") or "0"
+        if not str(announced).isdecimal() or int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise RequestDataTooBig("The body is larger than any form of this console.")
+        return self.get_response(request)
+
+
 class ToastMiddleware:
     """Hands messages to htmx answers as a client event; on redirects and whole pages they stay queued."""
 
@@ -85,6 +99,7 @@ class DomainErrorMiddleware:
         if response.status_code == 405 and not response.content:
             page = render(request, "problems/405.html", status=405)
             page.headers["Allow"] = response.headers.get("Allow", "")
+            page.headers["Cache-Control"] = "no-store"
             return page
         return response
 

@@ -21,6 +21,8 @@ from dashboard.services.marker import find_marker, without_marker
 from maestro_api import Instance as ApiInstance
 
 log = logging.getLogger(__name__)
+# A name stands in every row of a list; a longer one would make the page too heavy to open.
+LONGEST_NAME = 1_000
 CHUNK = 500
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 KNOWN_MEMBERS = frozenset(
@@ -289,7 +291,7 @@ def _write(row: Instance, answer: ApiInstance) -> None:
         if value is not None:
             setattr(row, name, value)
     if answer.name:
-        row.full_name, row.name = answer.name, without_marker(answer.name)
+        row.full_name, row.name = answer.name, without_marker(answer.name)[:LONGEST_NAME]
         row.marker = find_marker(answer.name)
     row.status, row.raw_status = answer.status.value, answer.raw_status
     _write_if_present(row, "trigger_inputs", answer.trigger_inputs)

@@ -14,7 +14,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from dashboard.models import Account, Membership, User, Workflow, WorkflowAccess, WorkflowState
-from dashboard.services.instances import bump, is_of, uuid_of
+from dashboard.services.instances import LONGEST_NAME, bump, is_of, uuid_of
 from dashboard.services.visibility import visible_instances
 from maestro_api import Workflow as ApiWorkflow
 
@@ -79,7 +79,7 @@ def _write(row: Workflow, answer: ApiWorkflow) -> bool:
     """Copy the answer into the row; whether anything that people see moved."""
     before = [getattr(row, name) for name in SEEN_BY_PEOPLE]
     raw_before, modified_before = row.raw_status, row.modified_at
-    row.name = answer.name or row.name
+    row.name = (answer.name or row.name)[:LONGEST_NAME]
     row.status, row.raw_status = answer.status.value, answer.raw_status
     row.created_at = answer.created_at or row.created_at
     row.created_by = answer.created_by or row.created_by

@@ -199,3 +199,12 @@ def test_a_list_that_did_not_change_costs_a_fixed_number_of_queries(django_asser
         applied = apply_instances(workflow.account, rows, source="list")
     assert not applied.is_change
     assert Account.objects.get(pk=workflow.account_id).version == version
+
+
+def test_a_name_of_any_length_stays_light_in_lists_and_whole_beside_them() -> None:
+    """S-3: a name is in every row of a list; the whole of it is kept for the round trip (U-5)."""
+    row = Instance(pk=uuid.uuid4(), sort_at=START)
+    assert merge(row, answer(name="N" * 50_000))
+    assert row.name == "N" * 1_000
+    assert row.full_name == "N" * 50_000
+    assert not merge(row, answer(name="N" * 50_000))

@@ -4,6 +4,8 @@ import base64
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -65,3 +67,21 @@ def test_text_is_read_as_utf_8_whatever_codec_the_sender_names(
 def test_a_current_url_that_is_no_address_is_left_out(client: Client) -> None:
     answer = client.get("/team/", headers={"HX-Request": "true", "HX-Current-URL": "http://["})
     assert answer.headers["HX-Redirect"] == "/signin/?next=%2Fteam%2F"
+
+
+@pytest.mark.parametrize("is_signed_in", [True, False])
+def test_a_file_larger_than_any_form_is_refused_before_it_is_read(
+    is_signed_in: bool, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """S-13: Django alone takes files of any size, also from somebody who is not signed in."""
+    client = signed_in(operator) if is_signed_in else Client()
+    file = SimpleUploadedFile("big.bin", b"x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1))
+    answer = client.post(reverse("theme"), {"theme": "dark", "file": file})
+    assert answer.status_code == 400
+    assert "Content-Security-Policy" in answer.headers
+
+
+def test_a_page_of_a_wrong_method_is_not_stored(client: Client) -> None:
+    """S-9: no answer of a page belongs into a shared store."""
+    answer = client.get(reverse("signin-start"))
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")
