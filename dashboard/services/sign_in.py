@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TypedDict
 
 from django.conf import settings
@@ -104,7 +105,7 @@ def finish_sign_in(pending: PendingSignIn, *, state: str, params: Mapping[str, s
     except crypto.SealBroken as error:
         raise StateRefused("This sign-in cannot be continued. Start again.") from error
     except (OAuthError, ResponseError) as error:
-        if error.status is not None and error.status >= 500:
+        if error.status is not None and (error.status >= 500 or error.status == HTTPStatus.TOO_MANY_REQUESTS):
             raise DocusignUnavailable(f"{error.user_message} Nobody was signed in. Try again in a moment.") from error
         _record_refusal("code")
         raise SignInRefused(

@@ -320,3 +320,14 @@ def test_nobody_is_appointed_to_an_account_that_is_not_served(db: None) -> None:
     with pytest.raises(CommandError, match="CONSOLE_ACCOUNTS"):
         call_command("make_admin", ADA_ADMIN, "--account", OTHER_ACCOUNT_ID)
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/oauth/userinfo", "/oauth/token"])
+def test_a_call_limit_at_the_door_is_not_called_a_used_code(path: str, simulator: Simulator) -> None:
+    """Nobody refused the sign-in, so the sentence asks to come back and the audit holds no refusal."""
+    state, pending, url = sign_in.start_sign_in(next_path="/")
+    params = agree(simulator, url, "Olu Operator")
+    simulator.set_faults([{"match": {"path": path}, "do": {"status": 429}}])
+    with pytest.raises(DocusignUnavailable, match="Nobody was signed in"):
+        sign_in.finish_sign_in(pending, state=state, params=params)
+    assert not AuditEntry.objects.exists()
