@@ -318,7 +318,7 @@ class MaestroClient:
             body=body,
             headers=options.get("headers", {}),
             cap=cap,
-            deadline=wall_clock,
+            deadline=ends - time.monotonic(),
             correlation_id=self._correlation_id,
             retry=options.get("retry"),
         )

@@ -141,6 +141,9 @@ class Transport:
         if self._hooks:
             announce(self._hooks, "before", event)
         attempt = Attempt(deadline, READ_TIMEOUT.get(call.method, READ_TIMEOUT["GET"]))
+        if attempt.time_left() <= 0:
+            # A process that was stopped meanwhile must not send what others have settled since.
+            return errors.DeadlineExceeded("no time is left to send it", operation=call.operation, ids=call.ids)
         started = time.monotonic()
         status: int | None = None
         headers: Mapping[str, str] = {}

@@ -113,6 +113,12 @@ def claim_planned(operation: Operation) -> bool:
     return True
 
 
+def is_mine(operation: Operation) -> bool:
+    """Whether the claim under which a call is about to leave still holds: asked last, just before it (U-9)."""
+    rows = Operation.objects.filter(pk=operation.pk, state=State.SENT, fence=operation.fence)
+    return rows.filter(lease_until__gt=timezone.now()).exists()
+
+
 def extend_attempt(operation: Operation) -> bool:
     """A further attempt of the same sender, after a fresh read said that the first had no effect (U-6)."""
     rows = Operation.objects.filter(pk=operation.pk, state=State.SENT, fence=operation.fence)

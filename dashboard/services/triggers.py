@@ -12,7 +12,7 @@ from dashboard import crypto
 from dashboard.models import Membership, Operation, OperationKind, OperationState, User, Workflow
 from dashboard.services import contracts, instances, jobs
 from dashboard.services.calls import calling
-from dashboard.services.edges import Outcome, insert_sent, move
+from dashboard.services.edges import Outcome, insert_sent, is_mine, move
 from dashboard.services.errors import Drifted, Refused, ServiceError
 from dashboard.services.marker import clean_name, make_marker, with_marker
 from dashboard.services.outcomes import outcome_of
@@ -115,6 +115,9 @@ def url_place(instance_id: object) -> tuple[str, str, str]:
 def send_trigger(operation: Operation, membership: Membership, *, deadline: float, is_worker: bool = False) -> None:
     """The one call of a committed `sent` operation, then its settlement. A stale fence settles nothing."""
     inputs = json.loads(crypto.unseal(operation.sealed_payload, *payload_place(operation)))
+    if not is_mine(operation):
+        # Stopped for so long that others took it for dead: from here on they settle it.
+        return
     try:
         with calling(membership, deadline=deadline) as client:
             answer = client.trigger_workflow(

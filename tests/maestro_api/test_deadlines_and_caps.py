@@ -28,7 +28,7 @@ from maestro_api import (
 from maestro_api import transport as transport_module
 from maestro_api.bodies import BODY_CAP, CHUNK, BodyIncomplete, read_body
 from maestro_api.session import Attempt, DeadlineReader, watched
-from tests.maestro_api.conftest import WORKFLOW, answer, reset
+from tests.maestro_api.conftest import ACCOUNT, WORKFLOW, answer, reset
 
 EMPTY_LIST = b'{"data":[]}'
 
@@ -309,3 +309,13 @@ def read_next(connection: socket.socket) -> bytes:
             return b""
         data += part
     return data
+
+
+def test_a_write_whose_time_ran_out_before_sending_is_not_sent(raw_server):
+    """U-9: a process that was stopped while it fetched the token does not send when it wakes up."""
+    server = raw_server(lambda connection, _: connection.sendall(answer(EMPTY_LIST)))
+    client = MaestroClient(simulator_environment(server.url), ACCOUNT, lambda: time.sleep(0.3) or "token", deadline=0.2)
+    with pytest.raises(DeadlineExceeded) as caught:
+        client.trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={})
+    assert server.requests == []
+    assert not caught.value.may_have_happened

@@ -8,9 +8,9 @@ from django.db import DatabaseError, connection
 
 from dashboard import crypto
 from dashboard.models import ApiBudget, AuditEntry, Connection, Contract, Instance, Membership, Operation, Workflow
-from dashboard.services import operations
+from dashboard.services import edges, operations
 from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused
-from dashboard.services.triggers import url_place
+from dashboard.services.triggers import payload_place, send_trigger, url_place
 from maestro_api.simulator import Simulator
 from tests.services.conftest import inputs_for, new_key
 
@@ -243,3 +243,33 @@ def test_inputs_never_reach_the_audit(trigger: Trigger, contract: Contract) -> N
     canary = "canary-4711@example.com"
     trigger(inputs=inputs_for(contract) | {"Contact email": canary})
     assert canary not in "".join(str(entry.__dict__) for entry in AuditEntry.objects.all())
+
+
+@pytest.mark.parametrize("taken_over", [{"lease_until": None}, {"fence": 2}, {"state": "unknown"}])
+def test_a_sender_that_slept_too_long_sends_nothing(
+    ada: Membership, workflow: Workflow, posts: Posts, taken_over: dict[str, Any]
+) -> None:
+    """U-9: after the lease others settle the operation, so a sender that wakes up late must not send it."""
+    late = sent_operation(ada, workflow)
+    Operation.objects.filter(pk=late.pk).update(**taken_over)
+    send_trigger(late, ada, deadline=10.0)
+    assert posts() == []
+    send_trigger(sent_operation(ada, workflow), ada, deadline=10.0)
+    assert len(posts()) == 1, "a sender whose claim holds does send"
+
+
+def sent_operation(membership: Membership, workflow: Workflow) -> Operation:
+    """An operation whose sender has committed its intent and is about to send."""
+    key = new_key()
+    operation = Operation(
+        key=key,
+        kind="trigger",
+        account=membership.account,
+        actor=membership.user,
+        workflow=workflow,
+        marker=key,
+        instance_name=f"NDA {key}",
+    )
+    operation.sealed_payload = crypto.seal("{}", *payload_place(operation))
+    assert edges.insert_sent(operation)
+    return operation
