@@ -63,6 +63,11 @@ def reason(membership: Membership | None, action: str) -> str:
     )
 
 
+def missing_role(membership: Membership | None, action: str) -> str:
+    """The same in a word or two, for lists; empty when the action is allowed."""
+    return "" if can(membership, action) else f"Needs {ACTIONS[action].role.label}"
+
+
 def requires(action: str) -> Callable[[View], View]:
     """Guard a view: signed in, in an account, with the role. The middleware turns the refusal into an answer."""
     if action not in ACTIONS:

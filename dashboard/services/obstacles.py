@@ -11,13 +11,23 @@ NOT_CONNECTED = "You are not connected to Docusign. Reconnect on the page Connec
 
 def trigger_obstacle(workflow: Workflow, membership: Membership) -> str:
     """Why the workflow cannot be triggered."""
+    return _against_trigger(workflow, membership)[1]
+
+
+def trigger_obstacle_word(workflow: Workflow, membership: Membership) -> str:
+    """The same in a word or two, for lists where the sentence has no room."""
+    return _against_trigger(workflow, membership)[0]
+
+
+def _against_trigger(workflow: Workflow, membership: Membership) -> tuple[str, str]:
     if not is_connected(membership):
-        return NOT_CONNECTED
+        return "Reconnect first", NOT_CONNECTED
     if workflow.is_paused:
-        return "It is paused, so it takes no new instances. Resume it first."
+        return "Resume first", "It is paused, so it takes no new instances. Resume it first."
     if workflow.status in (WorkflowState.ACTIVE, WorkflowState.UNKNOWN):
-        return ""
-    return f"Docusign says it is {workflow.docusign_look.label.lower()}; only an active workflow takes new instances."
+        return "", ""
+    word = workflow.docusign_look.label
+    return word, f"Docusign says it is {word.lower()}; only an active workflow takes new instances."
 
 
 def pause_obstacle(workflow: Workflow, membership: Membership) -> str:

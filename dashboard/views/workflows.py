@@ -102,7 +102,16 @@ def ways(request: PersonRequest, workflow: Workflow) -> dict[str, str]:
 
 
 def with_ways(request: PersonRequest, line: workflow_lists.WorkflowLine) -> dict[str, object]:
-    return {"line": line, "workflow": line.workflow, "figures": line.figures, **ways(request, line.workflow)}
+    """One row of the list: what is known of the workflow, and what this person can do with it."""
+    mine, workflow = request.membership, line.workflow
+    return {
+        "line": line,
+        "workflow": workflow,
+        "figures": line.figures,
+        "why_not": permissions.missing_role(mine, "workflow.trigger")
+        or obstacles.trigger_obstacle_word(workflow, mine),
+        **ways(request, workflow),
+    }
 
 
 @requires("workflow.view")

@@ -54,8 +54,11 @@
     if (dialog && !dialog.open) dialog.showModal();
   }
   const host = document.getElementById("dialog");
+  let opener = null; // where the focus goes back to: a deed inside a menu is hidden by then, so the menu's button
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target !== host) return;
+    const asked = detail.requestConfig?.elt;
+    if (asked && !host.contains(asked)) opener = way(asked);
     open(host);
     host.querySelector("[autofocus]")?.focus();
   });
@@ -64,7 +67,29 @@
   host?.addEventListener("close", () => {
     document.body.append(region);
     host.replaceChildren();
+    goBack();
   });
+  function way(asked) {
+    const menu = asked.closest("[popover]");
+    return menu ? `[popovertarget="${CSS.escape(menu.id)}"]` : `[href="${CSS.escape(asked.getAttribute("href") ?? "")}"]`;
+  }
+  // A deed that is no longer offered leaves the focus on the heading, so that a reader goes on in the page.
+  function goBack() {
+    if (!opener) return;
+    const heading = document.querySelector("main h1");
+    const back = document.querySelector(`main :is(a, button)${opener}`) ?? heading;
+    if (back === heading) heading?.setAttribute("tabindex", "-1");
+    back?.focus({ preventScroll: true });
+  }
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!host?.open && document.activeElement === document.body) goBack();
+  });
+  for (const name of ["focusin", "pointerdown"]) {
+    document.addEventListener(name, ({ target }) => {
+      const isOurs = name === "focusin" && opener && target.matches(`h1, ${opener}`);
+      if (!host?.open && !isOurs) opener = null; // the person went on
+    });
+  }
   document.addEventListener("click", (event) => {
     const target = event.target.closest("[data-close], [data-open-dialog], [data-close-toast]") ?? event.target;
     const dialog = target.closest("dialog");

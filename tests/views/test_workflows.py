@@ -90,6 +90,7 @@ def test_our_pause_and_docusigns_word_are_both_shown(operator: Membership, signe
     client = signed_in(operator)
     row = rows_of(client.get(LIST))["Supplier NDA"]
     assert row["no_trigger"] == "It is paused, so it takes no new instances. Resume it first."
+    assert row["why_not"] == "Resume first"
     body = client.get(reverse("workflow", args=[workflow.pk])).content.decode()
     assert "Paused from this console" in body
     assert "its list still says" in body
