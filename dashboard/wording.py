@@ -76,6 +76,12 @@ def relative_text(moment: datetime, now: datetime | None = None) -> str:
     return _future(-seconds, -days) or day_text(local.date(), now_local.date())
 
 
+def past_text(moment: datetime) -> str:
+    """How long ago. Docusign's clock may run before ours, and what has happened is never said to be still to come."""
+    now = timezone.now()
+    return relative_text(min(aware(moment), now), now)
+
+
 def _past(seconds: float, days: int) -> str:
     if seconds < 45:
         return "just now"

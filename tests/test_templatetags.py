@@ -159,7 +159,7 @@ def test_what_was_read_a_minute_ago_is_fresh_however_short_the_interval() -> Non
 def test_a_page_that_was_never_read_says_so() -> None:
     shown = render("{% fresh at %}", at=None)
     assert "Not read yet" in shown
-    assert 'data-age="stale"' in shown
+    assert 'data-age="late"' in shown
 
 
 def test_refreshing_is_a_form_that_names_its_price() -> None:

@@ -122,3 +122,9 @@ def test_a_bare_date_has_no_hour() -> None:
 )
 def test_a_duration_names_its_two_largest_units(span: object, text: str) -> None:
     assert render("{% duration span %}", span=span) == text
+
+
+@pytest.mark.parametrize(("shift", "text"), [(timedelta(minutes=4), "just now"), (timedelta(minutes=-4), "4 min ago")])
+def test_what_has_happened_is_never_said_to_be_still_to_come(shift: timedelta, text: str) -> None:
+    """Docusign's clock may be ahead of ours; an age is never negative."""
+    assert strip_tags(render('{% when at "ago" %}', at=NOW + shift)) == text

@@ -26,7 +26,7 @@ class Account(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return self.name
+        return self.name or str(self.pk)  # an account named on the server has no name before its first sign-in
 
 
 class ApiBudget(models.Model):

@@ -174,6 +174,7 @@ def when(moment: datetime | date | None, style: str = "relative", missing: str =
     exact = wording.exact_text(moment)
     texts: dict[str, Callable[[datetime], str]] = {
         "relative": wording.relative_text,
+        "ago": wording.past_text,
         "clock": wording.clock_text,
         "day": lambda at: wording.clock_text(at, today_word="today"),
         "date": lambda at: wording.date_text(wording.aware(at).date()),
@@ -254,7 +255,8 @@ def fresh(context: template.Context, as_of: datetime | None, **options: Any) -> 
     # What was read within the last minute is fresh to a person, however often the worker looks.
     interval = max(60, int(options.get("interval") or 900))
     age = (timezone.now() - wording.aware(as_of)).total_seconds() if as_of else None
-    level = "stale" if age is None or age > 3 * interval else "late" if age > 1.5 * interval else "ok"
+    # What was never read is on its way; an alarm would be wrong.
+    level = "late" if age is None else "stale" if age > 3 * interval else "late" if age > 1.5 * interval else "ok"
     return {
         "level": level,
         "icon_name": {"ok": "check", "late": "clock", "stale": "warning"}[level],

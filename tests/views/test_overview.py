@@ -86,3 +86,14 @@ def test_a_look_that_failed_is_said(operator: Membership, signed_in: Callable[..
     Membership.objects.filter(pk=operator.pk).update(sync_error="Docusign did not answer.")
     body = signed_in(operator).get(PAGE).content.decode()
     assert "The last look at Docusign did not end" in body
+
+
+def test_whom_docusign_shows_nothing_sees_no_figures_of_nothing(
+    operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """V-6: a nought would say that there is nothing; the page says that nothing is shown."""
+    Membership.objects.filter(pk=operator.pk).update(rights=Rights.NONE, synced_at=timezone.now())
+    body = signed_in(operator).get(PAGE).content.decode()
+    assert "Nothing is shown to you here" in body
+    assert "Nothing waits for a person" not in body
+    assert "Trigger a workflow" not in body
