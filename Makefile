@@ -6,7 +6,7 @@ DEMO_ARGS ?=
 BENCH ?=
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: demo test lint bench browser-tools
+.PHONY: demo test coverage lint bench browser-tools
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && touch $@
@@ -18,7 +18,10 @@ demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
 test: .venv/dev browser-tools lint
-	.venv/bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	.venv/bin/python -m pytest -n 2 --dist worksteal
+
+coverage: .venv/dev browser-tools
+	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 lint: .venv/dev
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --lint templates --quiet
