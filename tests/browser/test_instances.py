@@ -59,6 +59,19 @@ def test_a_cancel_needs_a_reason_and_ends_the_instance_once(
     expect(page.get_by_role("row").filter(has_text="Duplicate of another one").first).to_be_visible()
 
 
+def test_after_a_deed_that_is_offered_no_more_the_focus_is_on_the_heading(
+    console: RunningConsole, person: Person
+) -> None:
+    page = person("Olu Operator")
+    page.goto(f"{console.url}/instances/{running_instance(console)['id']}/")
+    page.get_by_role("link", name="Cancel instance…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Duplicate")
+    dialog.get_by_role("button", name="Cancel 1 instance").click()
+    expect(state_in_title(page)).to_have_text(re.compile("Canceled"))
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
 def test_canceling_what_has_ended_meanwhile_is_told_and_shown(console: RunningConsole, person: Person) -> None:
     """U-6: Docusign's state wins over what the page still showed."""
     instance = running_instance(console)
