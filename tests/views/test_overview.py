@@ -97,3 +97,15 @@ def test_whom_docusign_shows_nothing_sees_no_figures_of_nothing(
     assert "Nothing is shown to you here" in body
     assert "Nothing waits for a person" not in body
     assert "Trigger a workflow" not in body
+
+
+def test_an_unknown_outcome_stays_visible_to_whom_docusign_shows_nothing(
+    operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """U-11: what a person sent and nobody knows about is theirs to settle, whatever their rights are now."""
+    Membership.objects.filter(pk=operator.pk).update(rights=Rights.NONE, synced_at=timezone.now())
+    Operation.objects.create(
+        key=uuid.uuid4().hex, kind="trigger", state="unknown", account=operator.account, actor=operator.user,
+        workflow=WorkflowFactory(account=operator.account), instance_name="Lost ·0123456789a",
+    )  # fmt: skip
+    assert "Needs a person" in signed_in(operator).get(PAGE).content.decode()
