@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
@@ -15,6 +16,8 @@ from dashboard import crypto
 ENVIRONMENTS = ("simulator", "demo", "production")
 DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql")
+# The packages that a store needs beyond requirements.txt.
+STORE_PACKAGES = {"redis": "redis", "rediss": "redis", "postgres": "psycopg", "postgresql": "psycopg"}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRET_LENGTH = 50
@@ -144,6 +147,8 @@ def _stores() -> Iterator[str]:
     scheme, _, place = settings.QUEUE_URL.partition("://")
     if scheme not in QUEUE_SCHEMES:
         yield "QUEUE_URL must begin with sqlite:///, redis:// or postgres://."
+    elif scheme in STORE_PACKAGES and find_spec(STORE_PACKAGES[scheme]) is None:
+        yield f"QUEUE_URL of this kind needs the Python package {STORE_PACKAGES[scheme]}, which is not installed."
     elif scheme == "sqlite" and not _has_folder(place.removeprefix("/")):
         yield "QUEUE_URL names a file in a folder that does not exist."
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"DATABASE_URL": "db.sqlite3"}, "DATABASE_URL"),
     ({"DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"}, "DATABASE_URL"),
     ({"QUEUE_URL": "kafka://queue"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "celery+redis://127.0.0.1"}, "QUEUE_URL"),
     ({"QUEUE_URL": "sqlite:////nonexistent/queue.sqlite3"}, "QUEUE_URL"),
 ]
 
@@ -158,3 +160,12 @@ def test_outside_a_rehearsal_cookies_are_bound_to_the_host_and_tls() -> None:
     )
     ended = run({}, "-c", shown)
     assert ended.stdout.split() == ["__Host-session", "__Host-csrf", "__Host-theme", "True", "True", "31536000", "True"]
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(find_spec("redis") is not None, reason="the package redis is installed")
+def test_a_queue_whose_package_is_missing_is_said_at_the_start() -> None:
+    """S-19: not as a failed import in the first job."""
+    ended = run({"QUEUE_URL": "redis://127.0.0.1:6379/0"}, "manage.py", "check")
+    assert ended.returncode != 0
+    assert "QUEUE_URL of this kind needs the Python package redis" in ended.stderr
