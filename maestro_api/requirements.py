@@ -71,7 +71,7 @@ def _fields(members: Members, oddities: list[str]) -> tuple[InputField, ...]:
         if read is None:
             continue
         if read.name in found:
-            oddities.append(f"Input {number} repeats the name of another and was left out.")
+            oddities.append(f"The input “{read.name[:100]}” came twice; the second was left out.")
             continue
         found[read.name] = read
     return tuple(found.values())
@@ -95,7 +95,7 @@ def _field(raw: msgspec.Raw, label: str, oddities: list[str]) -> InputField | No
     text = data_type if isinstance(data_type, str) else ""
     kind = _KINDS.get(text.strip().casefold(), "unknown")
     if kind == "unknown":
-        oddities.append(f"{label} has a type that is not known, and is asked for as text.")
+        oddities.append(f"The input “{name[:100]}” has a type that is not known, and is asked for as text.")
     default = row.get("default_value")
     return InputField(
         name=name,

@@ -26,6 +26,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
+def product_environment() -> dict[str, str]:
+    """This process's variables without the one that only Playwright's event loop needs."""
+    return {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
+
+
 def free_port() -> int:
     """A port that nobody listens on just now."""
     with socket.socket() as probe:
@@ -57,7 +62,7 @@ class RunningConsole:
             *(sys.executable, str(ROOT / "manage.py"), "demo", "--home", str(self.home)),
             *("--port", str(self.port), "--simulator-port", str(self.simulator_port), *arguments),
         ]
-        self._environment = dict(os.environ) | (env or {})
+        self._environment = product_environment() | (env or {})
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

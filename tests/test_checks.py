@@ -1,6 +1,5 @@
 """S-19: a bad setting stops the start, each with one clear line; a good one passes Django's own deployment check."""
 
-import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from dashboard import checks
+from tests.processes import product_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "q83vEjRWeJq83u8SNFZ4mqvN7xI0VniavM3vEjRWeJo="
@@ -86,7 +86,7 @@ def _stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(changes: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if name not in GOOD | SIMULATED}
+    variables = {name: value for name, value in product_environment().items() if name not in GOOD | SIMULATED}
     variables |= {"DJANGO_SETTINGS_MODULE": "dashboard.settings"} | GOOD | changes
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, env=variables, capture_output=True, text=True, timeout=60, check=False
