@@ -18,10 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_SECONDS = 10.0
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class DemoFailed(Exception):
     """A part of the demo did not start, or ended by itself; the message says which."""
+
+
+def ignore_signals() -> None:
+    """From here on the demo is ending: a second signal must not break off the ending of the children."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(slots=True)
@@ -129,6 +136,7 @@ class Demo:
 
     def stop(self) -> None:
         """End every child, gently first, last started first."""
+        ignore_signals()
         living = [child for child in reversed(self.children.values()) if child.poll() is None]
         for child in living:
             child.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.processes import RunningConsole, wait_until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -39,6 +40,16 @@ def test_a_signal_ends_every_part_of_the_demo(demo: RunningConsole, number: sign
     demo.process.send_signal(number)
     assert demo.process.wait(30) == 0
     assert "Demo ended." in demo.output.read_text()
+    wait_until("every child ended", lambda: not living(children), seconds=10)
+
+
+def test_signals_in_quick_succession_end_every_part_too(demo: RunningConsole) -> None:
+    children = [pid for pids in demo.pids().values() for pid in pids]
+    assert demo.process is not None
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        demo.process.send_signal(number)
+        time.sleep(0.02)
+    assert demo.process.wait(30) == 0
     wait_until("every child ended", lambda: not living(children), seconds=10)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.services.demo import Demo, DemoFailed
+from dashboard.services.demo import ENDING_SIGNALS, Demo, DemoFailed, ignore_signals
 from maestro_api.simulator import ADA_ADMIN, DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID
 
 
@@ -43,7 +43,8 @@ class Command(BaseCommand):
             simulator_args=simulator_args,
             say=self._say,
         )
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in ENDING_SIGNALS:
+            signal.signal(number, _interrupt)
         try:
             demo.run(demo.environment(client_id=DEMO_CLIENT_ID, client_secret=DEMO_CLIENT_SECRET))
         except DemoFailed as error:
@@ -57,4 +58,5 @@ class Command(BaseCommand):
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    ignore_signals()
     raise KeyboardInterrupt
