@@ -39,7 +39,7 @@ class RequestFactsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.request_id = uuid4().hex  # type: ignore[attr-defined]
+        request.request_id = uuid4().hex  # type: ignore[attr-defined]  # our own member, set in this class
         # Our pages send UTF-8. Another codec named by the sender could spell characters that no database takes.
         request.encoding = "utf-8"
         if request.method in REFUSED_METHODS:
@@ -47,13 +47,13 @@ class RequestFactsMiddleware:
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         set_facts(
             RequestFacts(
-                request_id=request.request_id,  # type: ignore[attr-defined]
+                request_id=request.request_id,  # type: ignore[attr-defined]  # our own member, set in this class
                 ip=request.META.get("REMOTE_ADDR", ""),
                 session_hash=crypto.keyed_digest("session", session, size=16) if session else "",
             )
         )
         response = self.get_response(request)
-        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # our own member, set in this class
         return response
 
 
@@ -78,7 +78,7 @@ class ToastMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if request.htmx and "HX-Redirect" not in response.headers and not 300 <= response.status_code < 400:  # type: ignore[attr-defined]
+        if request.htmx and "HX-Redirect" not in response.headers and not 300 <= response.status_code < 400:  # type: ignore[attr-defined]  # set by django_htmx
             toasts = [
                 {"text": message.message, "level": message.level_tag, "url": message.extra_tags or ""}
                 for message in messages.get_messages(request)
@@ -141,12 +141,12 @@ class PersonMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         is_person = request.user.is_authenticated
-        memberships = list(active_memberships(request.user)) if is_person else []  # type: ignore[arg-type]
-        request.memberships = memberships  # type: ignore[attr-defined]
-        request.membership = chosen_membership(request, memberships)  # type: ignore[attr-defined]
-        request.account = request.membership.account if request.membership else None  # type: ignore[attr-defined]
+        memberships = list(active_memberships(request.user)) if is_person else []  # type: ignore[arg-type]  # set in this class
+        request.memberships = memberships  # type: ignore[attr-defined]  # set in this class
+        request.membership = chosen_membership(request, memberships)  # type: ignore[attr-defined]  # set in this class
+        request.account = request.membership.account if request.membership else None  # type: ignore[attr-defined]  # set in this class
         if is_person:
-            timezone.activate(request.user.time_zone)  # type: ignore[union-attr]
+            timezone.activate(request.user.time_zone)  # type: ignore[union-attr]  # set in this class
         try:
             response = self.get_response(request)
         finally:
@@ -169,7 +169,7 @@ class PersonMiddleware:
 def page_of(request: HttpRequest) -> str:
     """The page to come back to: never a fragment, and never an address that only takes a POST with its query."""
     try:
-        shown = request.htmx.current_url_abs_path if request.htmx else None  # type: ignore[attr-defined]
+        shown = request.htmx.current_url_abs_path if request.htmx else None  # type: ignore[attr-defined]  # set by django_htmx
     except ValueError:  # the header holds no address
         shown = None
     if shown:

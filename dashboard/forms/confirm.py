@@ -54,7 +54,7 @@ class CancelForm(ConfirmForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["reason"].kind = "kept in the audit, not sent to Docusign"  # type: ignore[attr-defined]
+        self.fields["reason"].kind = "kept in the audit, not sent to Docusign"  # type: ignore[attr-defined]  # the word after a label; Django types no own members
 
 
 class SettleForm(ConfirmForm):
@@ -75,4 +75,4 @@ class SettleForm(ConfirmForm):
 
     def __init__(self, *args: Any, yes: str, no: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["happened"].choices = [("yes", yes), ("no", no)]  # type: ignore[attr-defined]
+        self.fields["happened"].choices = [("yes", yes), ("no", no)]  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice

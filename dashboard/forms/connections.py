@@ -1,6 +1,7 @@
 """The form of the account switcher. Its one rule: only an account of this person can be chosen."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django import forms
 
@@ -11,8 +12,8 @@ from dashboard.models import Membership
 class SwitchForm(StrictForm):
     account = forms.ChoiceField()
 
-    def __init__(self, *args: object, memberships: Iterable[Membership], **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, memberships: Iterable[Membership], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.names = {str(each.account_id): each.account.name for each in memberships}
         self.fields["account"] = forms.ChoiceField(choices=list(self.names.items()))
 

@@ -59,7 +59,7 @@ class Filter(forms.Form):
         if not value:
             return ""
         if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
-            return str(dict(list(field.choices)).get(value, ""))  # type: ignore[arg-type]
+            return str(dict(list(field.choices)).get(value, ""))  # type: ignore[arg-type]  # choices may be lazy
         return f"{value.day} {value:%b} {value.year}" if isinstance(value, date) else str(value)
 
 
@@ -86,7 +86,7 @@ class InstanceFilter(Filter):
 
     def __init__(self, query: QueryDict, *, workflows: QuerySet[Workflow]) -> None:
         forms.Form.__init__(self, query, auto_id="filter-%s")
-        self.fields["workflow"].queryset = workflows.order_by("name", "pk")  # type: ignore[attr-defined]
+        self.fields["workflow"].queryset = workflows.order_by("name", "pk")  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice
         self.full_clean()
 
     def told(self, name: str) -> str:
@@ -130,6 +130,6 @@ class AuditFilter(Filter):
 
     def __init__(self, query: QueryDict, *, people: list[tuple[str, str]], deeds: list[tuple[str, str]]) -> None:
         forms.Form.__init__(self, query, auto_id="filter-%s")
-        self.fields["who"].choices = [("", "Anyone"), *people]  # type: ignore[attr-defined]
-        self.fields["deed"].choices = [("", "Every deed"), *deeds]  # type: ignore[attr-defined]
+        self.fields["who"].choices = [("", "Anyone"), *people]  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice
+        self.fields["deed"].choices = [("", "Every deed"), *deeds]  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice
         self.full_clean()
