@@ -29,7 +29,7 @@ class Outcome(Generic[T, R]):
         """The result; raises the error again when there is none."""
         if self.error is not None:
             raise self.error
-        return self.result  # type: ignore[return-value]  # None is a value of T when the call gave None
+        return self.result  # type: ignore[return-value]  # None is a value of R when the call gave None
 
 
 def map_bounded(call: Callable[[T], R], items: Iterable[T], *, workers: int = 4) -> Iterator[Outcome[T, R]]:

@@ -7,6 +7,7 @@ import pytest
 
 from dashboard.models import AuditEntry, Instance, Membership, Operation, OperationState, Workflow, WorkflowState
 from dashboard.services import operations, sync
+from dashboard.services.connections import client_for
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
 from tests.services.conftest import new_key
@@ -49,6 +50,22 @@ def resume(ada: Membership, workflow: Workflow) -> Act:
         return operations.resume_workflow(workflow, actor=ada.user, membership=ada, key=new_key())
 
     return resumed
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"reset": "before"},
+    {"reset": "after"},
+    {"reset": "mid_body"},
+    {"truncate_gzip": True},
+    {"content_type": "text/html"},
+    {"status": 200, "body": ""},
+    {"status": 200, "body": '{"status": "can'},
+    {"status": 409},
+    {"status": 429},
+    {"status": 500},
+    {"status": 502, "body": "<html>Bad gateway</html>"},
+    {"status": 504},
+]
 
 
 def results() -> list[tuple[str, str]]:
@@ -224,3 +241,28 @@ def test_what_is_in_the_wanted_state_already_is_refused(pause: Act, resume: Act,
     workflow.refresh_from_db()
     with pytest.raises(Refused, match="already paused"):
         pause()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+@pytest.mark.parametrize("times", [1, 9])
+def test_whatever_answers_a_cancel_the_result_is_what_docusign_holds(
+    fault: dict[str, Any],
+    times: int,
+    cancel: Act,
+    instance: Instance,
+    ada: Membership,
+    simulator: Simulator,
+    posts: Posts,
+) -> None:
+    """U-6: at most three calls; "done" only where it is done, "refused" never where it is done."""
+    simulator.set_faults([{"match": CANCEL | {"times": times}, "do": fault}])
+    operation = cancel()
+    simulator.set_faults([])
+    sent = len(posts())
+    client = client_for(ada.user.connection, ada.account)
+    held = client.get_instance(str(instance.workflow_id), str(instance.pk)).status
+    assert 1 <= sent <= 3
+    assert operation.state in {"confirmed", "unknown", "rejected"}
+    assert (operation.state == "confirmed") <= (held == "canceled")
+    assert (operation.state == "rejected") <= (held == "in_progress")
+    assert results()[0][1] == "intent"
