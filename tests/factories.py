@@ -21,7 +21,9 @@ from dashboard.models import (
     Workflow,
     WorkflowAccess,
     WorkflowState,
+    bucket_of,
 )
+from dashboard.services import findable, tallies
 
 
 class UserFactory(DjangoModelFactory):
@@ -99,6 +101,17 @@ class InstanceFactory(DjangoModelFactory):
     last_completed_step = 3
     last_completed_step_name = "Manager review"
     synced_at = factory.LazyFunction(timezone.now)
+    bucket = factory.LazyAttribute(lambda row: bucket_of(row.status))
+    name_order = factory.LazyAttribute(lambda row: findable.order_of(row.name))
+    starter_order = factory.LazyAttribute(lambda row: findable.order_of(row.started_by_name))
+
+    @classmethod
+    def _create(cls, model_class, *args, **kwargs):
+        """Like the mirror does it: with its name findable and itself counted."""
+        row = super()._create(model_class, *args, **kwargs)
+        findable.store_names([row], [])
+        tallies.note([], [tallies.standing_of(row)])
+        return row
 
 
 class ContractFactory(DjangoModelFactory):

@@ -42,6 +42,14 @@ class ApiBudget(models.Model):
     blocked_until = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0, help_text="Straight failures of Docusign: the breaker's count.")
     open_until = models.DateTimeField(null=True, help_text="While the breaker is open, nothing is asked.")
+    watch_began_at = models.DateTimeField(null=True, help_text="Begin of the minute over which failures are weighed.")
+    watch_calls = models.PositiveIntegerField(default=0)
+    watch_failures = models.PositiveIntegerField(default=0)
+    hour_began_at = models.DateTimeField(null=True, help_text="The clock hour in which `hour_used` was counted.")
+    hour_used = models.PositiveIntegerField(default=0, help_text="Calls of this console in that hour.")
+    hour_others = models.PositiveIntegerField(default=0, help_text="Calls of other apps in it, as the headers show.")
+    burst_began_at = models.DateTimeField(null=True, help_text="Begin of the 30 seconds of `burst_used`.")
+    burst_used = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"Budget of {self.account}"
@@ -76,7 +84,11 @@ class Membership(models.Model):
     rights_proven_at = models.DateTimeField(null=True)
     rights_version = models.PositiveIntegerField(default=0)
     rights_message = models.TextField(blank=True, help_text="What Docusign said when it refused.")
+    may_sync = models.BooleanField(
+        default=True, help_text="An admin lets this person's connection keep the mirror of the account fresh."
+    )
     looked_at = models.DateTimeField(null=True, help_text="When this person last opened a page of the account.")
+    seen_at = models.DateTimeField(null=True, help_text="Up to when this person has taken note of what changed.")
     synced_at = models.DateTimeField(null=True, help_text="When this person's own sync last ended complete.")
     sync_seconds = models.FloatField(default=0, help_text="How long the last sync took; slow ones are made less often.")
     sync_error = models.TextField(blank=True)

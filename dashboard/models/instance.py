@@ -42,6 +42,29 @@ INSTANCE_LOOKS = {
 }
 
 
+class Bucket(models.TextChoices):
+    """The tabs of the list: each state belongs to exactly one, so that an index can order within it."""
+
+    RUNNING = "running", "In progress"
+    FAILED = "failed", "Failed"
+    COMPLETED = "completed", "Completed"
+    CANCELED = "canceled", "Canceled"
+    OTHER = "other", "Other"
+
+
+BUCKETS = {
+    **dict.fromkeys(RUNNING_STATES, Bucket.RUNNING),
+    InstanceState.COMPLETED: Bucket.COMPLETED,
+    InstanceState.FAILED: Bucket.FAILED,
+    InstanceState.CANCELED: Bucket.CANCELED,
+}
+
+
+def bucket_of(status: str) -> Bucket:
+    """The tab of a state."""
+    return BUCKETS.get(InstanceState(status), Bucket.OTHER)
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     """Phrases for instances."""
 
@@ -62,6 +85,7 @@ class Instance(models.Model):
     full_name = models.TextField(blank=True, help_text="Byte for byte as Docusign holds it.")
     marker = models.CharField(max_length=32, blank=True, db_index=True)
     status = models.CharField(max_length=16, choices=InstanceState, default=InstanceState.UNKNOWN)
+    bucket = models.CharField(max_length=10, choices=Bucket, default=Bucket.OTHER)
     raw_status = models.TextField(blank=True)
     started_at = models.DateTimeField(null=True)
     started_by = models.CharField(max_length=64, blank=True)
@@ -84,6 +108,10 @@ class Instance(models.Model):
     sort_at = models.DateTimeField(
         help_text="When it last changed, or else when this console first saw it: never empty."
     )
+    # Folded and cut, so that every database sorts alike and the index entries stay small.
+    name_order = models.CharField(max_length=80, blank=True)
+    starter_order = models.CharField(max_length=80, blank=True)
+    is_from_here = models.BooleanField(default=False, help_text="Triggered from this console.")
     first_seen_at = models.DateTimeField(auto_now_add=True)
     synced_at = models.DateTimeField(null=True, help_text="When Docusign last answered with this instance.")
     read_at = models.DateTimeField(null=True, help_text="When it was last read by itself, with all of its members.")
@@ -94,15 +122,26 @@ class Instance(models.Model):
     objects = InstanceQuerySet.as_manager()
 
     class Meta:
+        # Each serves a filter and an order together; `services/instance_queries.py` chooses among them.
         indexes = [
-            models.Index(fields=["account", "-sort_at", "-id"]),
-            models.Index(fields=["account", "status", "-sort_at", "-id"]),
-            models.Index(fields=["workflow", "-sort_at", "-id"]),
-            models.Index(fields=["workflow", "status", "-sort_at", "-id"]),
-            models.Index(fields=["account", "started_by", "-sort_at", "-id"]),
-            models.Index(fields=["account", "status", "expires_at"]),
-            models.Index(fields=["account", "workflow", "status", "expires_at", "started_at"]),
-            models.Index(fields=["workflow", "started_at"]),
+            models.Index(fields=["account", "sort_at", "id"], name="inst_changed"),
+            models.Index(fields=["account", "started_at", "id"], name="inst_started"),
+            models.Index(fields=["account", "expires_at", "id"], name="inst_expires"),
+            models.Index(fields=["account", "name_order", "id"], name="inst_name"),
+            models.Index(fields=["account", "starter_order", "id"], name="inst_starter"),
+            models.Index(fields=["account", "last_completed_step", "id"], name="inst_step"),
+            models.Index(fields=["account", "bucket", "sort_at", "id"], name="inst_bucket_changed"),
+            models.Index(fields=["account", "bucket", "started_at", "id"], name="inst_bucket_started"),
+            models.Index(fields=["account", "bucket", "expires_at", "id"], name="inst_bucket_expires"),
+            models.Index(fields=["account", "bucket", "last_completed_step", "id"], name="inst_bucket_step"),
+            models.Index(fields=["account", "started_by", "sort_at", "id"], name="inst_by_changed"),
+            models.Index(fields=["workflow", "sort_at", "id"], name="inst_wf_changed"),
+            models.Index(fields=["workflow", "started_at", "id"], name="inst_wf_started"),
+            models.Index(fields=["workflow", "name_order", "id"], name="inst_wf_name"),
+            models.Index(fields=["workflow", "bucket", "sort_at", "id"], name="inst_wf_bucket_changed"),
+            models.Index(
+                fields=["account", "sort_at", "id"], condition=models.Q(is_from_here=True), name="inst_from_here"
+            ),
         ]
 
     def __str__(self) -> str:

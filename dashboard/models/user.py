@@ -28,6 +28,7 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=255)
     email = models.CharField(max_length=320, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
+    time_zone_set_at = models.DateTimeField(null=True, help_text="Chosen by the person, or taken from their browser.")
     is_active = models.BooleanField(default=True)
     session_epoch = models.PositiveIntegerField(default=0, help_text="Counting up ends every session of this person.")
     created_at = models.DateTimeField(auto_now_add=True)

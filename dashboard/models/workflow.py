@@ -47,6 +47,13 @@ class Workflow(models.Model):
     modified_at = models.DateTimeField(null=True)
     modified_by = models.CharField(max_length=64, blank=True)
     synced_at = models.DateTimeField(null=True)
+    instances_read_at = models.DateTimeField(null=True, help_text="When its own list of instances was last read whole.")
+    contract_read_at = models.DateTimeField(null=True, help_text="When its trigger requirements were last asked for.")
+    usual_step_seconds = models.PositiveIntegerField(
+        null=True, help_text="What a step usually takes: the median over its latest completed instances."
+    )
+    pace_sample = models.PositiveIntegerField(default=0, help_text="Over how many instances that was measured.")
+    pace_at = models.DateTimeField(null=True)
     asked_state = models.CharField(
         max_length=16,
         blank=True,

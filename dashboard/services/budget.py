@@ -4,6 +4,7 @@ The one rule: a time that Docusign named is honoured by every process, and a dea
 """
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
@@ -12,6 +13,15 @@ from dashboard.models import Account, ApiBudget
 from dashboard.services.errors import DocusignUnavailable
 from dashboard.services.timings import BREAKER_FAILURES, BREAKER_OPEN, POLLING_FLOOR
 from maestro_api import LimitState, MaestroError, RateLimited, ServerError, TransportError, UnreadableResponse
+
+
+class Lane(StrEnum):
+    """Who a call is for: people come first, bulk work next, looking by itself last (R-3)."""
+
+    PEOPLE = "people"
+    BATCH = "batch"
+    BACKGROUND = "background"
+
 
 LIMIT_SENTENCE = "Docusign allows no more calls for this account until {:%H:%M:%S} UTC; nothing was sent."
 DOWN_SENTENCE = (

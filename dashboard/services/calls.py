@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dashboard.models import Membership
 from dashboard.services import budget
+from dashboard.services.budget import Lane
 from dashboard.services.connections import client_for
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, ServiceError
 from dashboard.services.visibility import is_connected
@@ -34,7 +35,9 @@ RECONNECT = "Your connection to Docusign has ended; connect again to go on. Noth
 
 
 @contextmanager
-def calling(membership: Membership, *, deadline: float | None = None) -> Iterator[MaestroClient]:
+def calling(
+    membership: Membership, *, deadline: float | None = None, lane: Lane = Lane.PEOPLE
+) -> Iterator[MaestroClient]:
     """A client with this person's own token, for one or a few calls; what fails is noted and raised unchanged."""
     if not is_connected(membership):
         raise ReconnectNeeded(RECONNECT)

@@ -16,13 +16,15 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from dashboard.models import Account, Instance, InstanceChange, Workflow
+from dashboard.models import Account, Instance, InstanceChange, KeyInput, Workflow, bucket_of
+from dashboard.services import findable, tallies
 from dashboard.services.marker import find_marker, without_marker
 from maestro_api import Instance as ApiInstance
 
 log = logging.getLogger(__name__)
 # A name stands in every row of a list; a longer one would make the page too heavy to open.
 LONGEST_NAME = 1_000
+LONGEST_WORD = 200  # of a person's name, a step, a state: what indexes and rows of a list can bear
 CHUNK = 500
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 KNOWN_MEMBERS = frozenset(
@@ -51,7 +53,10 @@ OTHERS = (
     "full_name",
     "marker",
     "status",
+    "bucket",
     "raw_status",
+    "name_order",
+    "starter_order",
     "trigger_inputs",
     "tags",
     "metadata",
@@ -133,24 +138,35 @@ def record_triggered(
     if pk is None:
         return None
     now = timezone.now()
-    instance, is_new = Instance.objects.get_or_create(
-        pk=pk,
-        defaults={
-            "account_id": workflow.account_id,
-            "workflow": workflow,
-            "name": without_marker(full_name),
-            "full_name": full_name,
-            "marker": find_marker(full_name),
-            "started_at": now,
-            "started_by": started_by,
-            "started_by_name": actor_name,
-            "sort_at": now,
-            "sealed_url": sealed_url,
-            "url_owner": owner,
-        },
-    )
-    if not is_new:  # a list was quicker than this answer
-        Instance.objects.filter(pk=pk, account_id=workflow.account_id).update(sealed_url=sealed_url, url_owner=owner)
+    name = without_marker(full_name)[:LONGEST_NAME]
+    with transaction.atomic():
+        Account.objects.select_for_update().only("pk").get(pk=workflow.account_id)
+        instance, is_new = Instance.objects.get_or_create(
+            pk=pk,
+            defaults={
+                "account_id": workflow.account_id,
+                "workflow": workflow,
+                "name": name,
+                "name_order": findable.order_of(name),
+                "full_name": full_name,
+                "marker": find_marker(full_name),
+                "started_at": now,
+                "started_by": started_by,
+                "started_by_name": actor_name[:LONGEST_WORD],
+                "starter_order": findable.order_of(actor_name),
+                "is_from_here": True,
+                "sort_at": now,
+                "sealed_url": sealed_url,
+                "url_owner": owner,
+            },
+        )
+        if is_new:
+            findable.store_names([instance], [])
+            tallies.note([], [tallies.standing_of(instance)])
+        else:  # a list was quicker than this answer
+            Instance.objects.filter(pk=pk, account_id=workflow.account_id).update(
+                sealed_url=sealed_url, url_owner=owner, is_from_here=True
+            )
     InstanceChange.objects.create(
         instance=instance,
         account_id=workflow.account_id,
@@ -188,11 +204,15 @@ def _chunks(answers: Iterable[ApiInstance]) -> Iterator[list[ApiInstance]]:
 
 def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, workflow_id: UUID | None) -> Applied:
     now, applied = timezone.now(), Applied()
+    # On PostgreSQL one writer an account at a time, so that counts and rows cannot differ; SQLite has one anyway.
+    Account.objects.select_for_update().only("pk").get(pk=account.pk)
     wanted = {pk: answer for answer in answers if (pk := uuid_of(answer.id))}
     stored = {row.pk: row for row in _stored(wanted)}
     owners = _owners(answers)
     new: dict[UUID, Instance] = {}
     changes: list[InstanceChange] = []
+    standings = [tallies.standing_of(row) for row in stored.values()]
+    names = {pk: row.name for pk, row in stored.items()}
     for answer in answers:
         pk = uuid_of(answer.id)
         row = stored.get(pk) or new.get(pk) if pk else None
@@ -217,7 +237,13 @@ def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, 
                 if pk in stored and before != (row.raw_status, row.last_completed_step):
                     changes.append(_change(row, before, answer, source, now))
         applied.seen.add(pk)
-    _save(account, new, [stored[pk] for pk in applied.changed if pk in stored], changes)
+    changed = [stored[pk] for pk in applied.changed if pk in stored]
+    _save(account, new, changed, changes)
+    rows = [*new.values(), *changed]
+    findable.store_names(new.values(), [row for row in changed if row.name != names[row.pk]])
+    if KeyInput.objects.filter(workflow_id__in={row.workflow_id for row in rows}).exists():
+        findable.store_keys(rows)
+    tallies.note(standings, [tallies.standing_of(row) for row in (*new.values(), *stored.values())])
     Instance.objects.filter(pk__in=applied.seen).update(synced_at=now, missing_since=None)
     return applied
 
@@ -276,7 +302,7 @@ def _differs(row: Instance, answer: ApiInstance, is_read: bool) -> bool:
     """Whether anything would change; rows of a list that stayed the same are not decoded any further."""
     if row.raw_status != answer.raw_status or row.full_name != answer.name:
         return True
-    if any(getattr(answer, name) not in (None, "", getattr(row, name)) for name in FROM_LIST):
+    if any(_told(answer, name) not in (None, "", getattr(row, name)) for name in FROM_LIST):
         return True
     if answer.tags and list(answer.tags) != row.tags:
         return True
@@ -285,15 +311,24 @@ def _differs(row: Instance, answer: ApiInstance, is_read: bool) -> bool:
     return any(value and value != getattr(row, name) for value, name in large)
 
 
+def _told(answer: ApiInstance, name: str) -> Any:
+    """A member of the answer, words no longer than a row bears."""
+    value = getattr(answer, name)
+    return value[:LONGEST_WORD] if isinstance(value, str) else value
+
+
 def _write(row: Instance, answer: ApiInstance) -> None:
     for name in FROM_LIST:
-        value = getattr(answer, name)
+        value = _told(answer, name)
         if value is not None:
             setattr(row, name, value)
     if answer.name:
         row.full_name, row.name = answer.name, without_marker(answer.name)[:LONGEST_NAME]
         row.marker = find_marker(answer.name)
+        row.name_order = findable.order_of(row.name)
+    row.starter_order = findable.order_of(row.started_by_name)
     row.status, row.raw_status = answer.status.value, answer.raw_status
+    row.bucket = bucket_of(row.status)
     _write_if_present(row, "trigger_inputs", answer.trigger_inputs)
     _write_if_present(row, "tags", list(answer.tags))
     _write_if_present(row, "metadata", answer.metadata)

@@ -78,4 +78,7 @@ def _taken(operation: Operation, answer: ApiInstance) -> Instance | None:
         operation.account, [answer], source=InstanceChange.Source.RECONCILED, workflow_id=operation.workflow_id
     )
     pk = uuid_of(answer.id)
-    return Instance.objects.filter(pk=pk).first() if pk else None
+    if pk is None:
+        return None
+    Instance.objects.filter(pk=pk).update(is_from_here=True)
+    return Instance.objects.filter(pk=pk).first()
