@@ -57,7 +57,7 @@ def overview_of(membership: Membership) -> Overview:
     operations = visible_operations(membership).filter(state__in=OPEN_OUTCOMES)
     tabs = {tab.key: tab for tab in tabs_of(instances)}
     unknown = capped_count(operations)
-    total = unknown + tabs["failed"].count + tabs["expiring"].count
+    total = unknown + (tabs["failed"].count or 0) + (tabs["expiring"].count or 0)
     changes = (
         InstanceChange.objects.filter(account_id=membership.account_id, instance__in=instances)
         .select_related("instance", "instance__workflow")

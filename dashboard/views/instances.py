@@ -5,12 +5,13 @@ from typing import Any
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import CancelForm
 from dashboard.forms.filters import InstanceFilter, shortened
-from dashboard.models import Instance, Operation, Workflow
+from dashboard.models import Instance, Membership, Operation, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import (
@@ -26,7 +27,7 @@ from dashboard.services import (
     timeline,
 )
 from dashboard.services.instance_lists import Found, Search
-from dashboard.services.visibility import visible_instances, visible_workflows
+from dashboard.services.visibility import own_id, visible_instances, visible_workflows
 from dashboard.views.frames import frame, pager
 from dashboard.views.questions import Question, answer
 
@@ -39,20 +40,22 @@ def index(request: PersonRequest) -> HttpResponse:
     if same := stamps.unchanged(request):
         return same
     chosen = InstanceFilter(request.GET, workflows=visible_workflows(request.membership))
-    found = instance_lists.find_instances(request.membership, searched(chosen, request.GET))
+    found = instance_lists.find_instances(request.membership, searched(request.membership, chosen, request.GET))
     context = {**frame(request), **list_context(request, chosen, found)}
     return htmx.render(request, "instances/index.html", "instances/_instances.html", context)
 
 
-def searched(chosen: InstanceFilter, query: QueryDict, *, workflow: Workflow | None = None) -> Search:
+def searched(
+    membership: Membership, chosen: InstanceFilter, query: QueryDict, *, workflow: Workflow | None = None
+) -> Search:
     """The filter as the service takes it."""
     only = workflow or chosen.cleaned_data.get("workflow")
     return Search(
-        q=chosen.cleaned_data.get("q", ""),
+        name=chosen.cleaned_data.get("q", ""),
         workflows=(only.pk,) if only else (),
         state=chosen.value("state"),
-        only_own=chosen.cleaned_data.get("by") == "me",
-        started_within=chosen.span,
+        started_by=own_id(membership) if chosen.cleaned_data.get("by") == "me" else "",
+        started_from=timezone.now() - chosen.span if chosen.span else None,
         sort=chosen.value("sort"),
         size=chosen.value("size"),
         after=query.get("after", ""),

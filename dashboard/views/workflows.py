@@ -67,7 +67,8 @@ def detail(request: PersonRequest, workflow_id: str) -> HttpResponse:
         return same
     workflow = get_object_or_404(visible_workflows(request.membership).select_related("asked_by"), pk=workflow_id)
     chosen = InstanceFilter(request.GET, workflows=Workflow.objects.none())
-    found = instance_lists.find_instances(request.membership, searched(chosen, request.GET, workflow=workflow))
+    search = searched(request.membership, chosen, request.GET, workflow=workflow)
+    found = instance_lists.find_instances(request.membership, search)
     context = {**frame(request), **list_context(request, chosen, found), **about(request, workflow)}
     return htmx.render(request, "workflows/detail.html", "workflows/_workflow.html", context)
 
