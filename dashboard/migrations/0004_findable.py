@@ -1,8 +1,10 @@
 """Bring what was mirrored before up to the new columns: tabs, folded names and counts."""
 
 from collections import Counter
+from datetime import timedelta
 
 from django.db import migrations
+from django.utils import timezone
 
 LONGEST_ORDER = 80
 BUCKETS = {
@@ -58,10 +60,11 @@ def _triggered(apps):
 
 def _moments(row):
     """When it started and when it ended, as the counts by hour have it."""
-    if row.started_at:
+    oldest = timezone.now() - timedelta(days=62)
+    if row.started_at and row.started_at > oldest:
         yield "started", row.started_at
     ended = row.canceled_at if row.status == "canceled" and row.canceled_at else row.ended_at or row.last_modified_at
-    if row.status in ("completed", "failed", "canceled", "expired") and ended:
+    if row.status in ("completed", "failed", "canceled", "expired") and ended and ended > oldest:
         yield row.status, ended
 
 

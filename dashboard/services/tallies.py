@@ -6,16 +6,18 @@ The one rule: `note` runs in the transaction that writes the rows, with what the
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Model
+from django.utils import timezone
 
 from dashboard.models import TERMINAL_STATES, Account, HourCount, Instance, InstanceCount, InstanceState
 
 STARTED = "started"
+HOURS_KEPT = timedelta(days=62)  # longer than any chart looks back; older hours would only fill the table
 BATCH = 500
 Key = tuple[Any, ...]
 
@@ -77,6 +79,11 @@ def recount(account: Account) -> None:
         note([], batch)
 
 
+def forget_old_hours() -> int:
+    """Take away the hours that no chart shows any more."""
+    return HourCount.objects.filter(hour__lt=timezone.now() - HOURS_KEPT).delete()[0]
+
+
 def _state_keys(standing: Standing) -> Iterator[Key]:
     yield standing.account_id, standing.workflow_id, InstanceCount.ANYBODY, standing.status
     if standing.started_by:
@@ -84,8 +91,9 @@ def _state_keys(standing: Standing) -> Iterator[Key]:
 
 
 def _hour_keys(standing: Standing) -> Iterator[Key]:
+    oldest = timezone.now() - HOURS_KEPT
     for what, moment in ((STARTED, standing.started_at), (standing.status, standing.ended_at)):
-        if moment is not None:
+        if moment is not None and moment > oldest:
             hour = moment.replace(minute=0, second=0, microsecond=0)
             yield standing.account_id, what, hour
             yield standing.workflow_id, what, hour

@@ -1,0 +1,232 @@
+"""A database as large as the console is meant for: up to a million instances of 200 workflows, 5,000 of them Pia's.
+
+The one rule: rows are written in bulk as the mirror itself would hold them, counts and searchable names included.
+"""
+
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, islice
+from typing import Any
+
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from dashboard import name_index
+from dashboard.models import (
+    Account,
+    Connection,
+    HourCount,
+    Instance,
+    InstanceCount,
+    InstanceName,
+    Membership,
+    Rights,
+    Role,
+    User,
+    Workflow,
+    WorkflowAccess,
+    WorkflowState,
+    bucket_of,
+)
+from dashboard.services import findable, tallies
+
+ACCOUNT_ID = uuid.UUID("6f1c2e9a-0000-4000-8000-000000000001")
+WORKFLOWS = 200
+STARTERS = 300
+PIA_ROWS = 5_000
+DAYS = 1_000
+STATES = ("completed", "in_progress", "failed", "canceled", "unknown")
+WEIGHTS = (875, 50, 30, 40, 5)
+RAW = {
+    "completed": "Completed",
+    "in_progress": "In Progress",
+    "failed": "Failed",
+    "canceled": "Canceled",
+    "unknown": "Parked",
+}
+KINDS = (
+    "Supplier NDA",
+    "Onboarding",
+    "Invoice approval",
+    "Lease renewal",
+    "Offer letter",
+    "Purchase order",
+    "Policy waiver",
+)
+FIRMS = ("Lindqvist", "Berger", "Okafor", "Marchetti", "Suzuki", "Novak", "Hassan", "Duval", "Kowalski", "Ferreira")
+FORMS = ("AB", "GmbH", "Ltd", "SpA", "Inc", "OY", "SARL")
+BATCH = 5_000
+
+
+def fill(rows: int) -> None:
+    """Make the tables and fill them."""
+    call_command("migrate", verbosity=0)
+    dice = random.Random(7)
+    account = Account.objects.create(id=ACCOUNT_ID, environment="simulator", name="Scale", has_account_list=True)
+    workflows = [uuid.UUID(int=dice.getrandbits(128), version=4) for _ in range(WORKFLOWS)]
+    now = timezone.now()
+    Workflow.objects.bulk_create(
+        Workflow(
+            id=pk, account=account, name=f"{KINDS[number % len(KINDS)]} {number:03}", status=WorkflowState.ACTIVE,
+            raw_status="active", synced_at=now, instances_read_at=now, contract_read_at=now,
+        )
+        for number, pk in enumerate(workflows)
+    )  # fmt: skip
+    ada, pia = _person(account, "Ada Admin", Rights.MANAGE), _person(account, "Pia Preparer", Rights.OWN)
+    for user in (ada, pia):
+        WorkflowAccess.objects.bulk_create(WorkflowAccess(user=user, workflow_id=pk, listed_at=now) for pk in workflows)
+    _write(account, _instances(dice, rows, workflows, pia.sub))
+
+
+def refresh_proofs() -> None:
+    """Rights count for minutes only; a measurement takes longer."""
+    Membership.objects.exclude(rights=Rights.UNPROVEN).update(rights_proven_at=timezone.now(), synced_at=timezone.now())
+
+
+def _person(account: Account, name: str, rights: Rights) -> User:
+    user = User.objects.create(environment="simulator", sub=str(uuid.uuid4()), name=name, time_zone="Europe/Berlin")
+    Connection.objects.create(
+        user=user, state=Connection.State.ACTIVE, version=1, first_granted_at=timezone.now(),
+        access_expires_at=timezone.now() + timedelta(hours=8),
+    )  # fmt: skip
+    Membership.objects.create(
+        user=user, account=account, role=Role.ADMIN, is_default=True, rights=rights, rights_proven_at=timezone.now(),
+        synced_at=timezone.now(), looked_at=timezone.now(),
+    )  # fmt: skip
+    return user
+
+
+def _instances(dice: random.Random, rows: int, workflows: list[uuid.UUID], pia: str) -> Iterator[Instance]:
+    """Rows of all ages; what runs is young, some workflows are used fifty times as often as others."""
+    weights = list(accumulate(1 / (5 + number) for number in range(WORKFLOWS)))
+    people = [
+        (str(uuid.UUID(int=dice.getrandbits(128), version=4)), f"Person {number:03}") for number in range(STARTERS)
+    ]
+    now = datetime.now(UTC)
+    for number in range(rows):
+        status = dice.choices(STATES, WEIGHTS)[0]
+        age = dice.random() ** 3 * 90 if status == "in_progress" else dice.random() * DAYS
+        started = now - timedelta(days=age, seconds=dice.random() * 86_400)
+        changed = min(started + timedelta(days=dice.random() * 30), now)
+        done, total = dice.randrange(8), 7
+        starter = (
+            (pia, "Pia Preparer") if number % max(1, rows // PIA_ROWS) == 0 and number < rows else dice.choice(people)
+        )
+        workflow = dice.choices(workflows, cum_weights=weights)[0]
+        name = f"{dice.choice(KINDS)} {dice.choice(FIRMS)} {dice.choice(FORMS)} {number}"
+        has_ended = status in ("completed", "failed", "canceled")
+        yield Instance(
+            id=uuid.UUID(int=dice.getrandbits(128), version=4), account_id=ACCOUNT_ID, workflow_id=workflow, name=name,
+            full_name=name, status=status, bucket=bucket_of(status), raw_status=RAW[status], started_at=started,
+            started_by=starter[0], started_by_name=starter[1], started_by_role="Preparer", last_modified_at=changed,
+            ended_at=changed if has_ended else None, canceled_at=changed if status == "canceled" else None,
+            expires_at=started + timedelta(days=90), total_steps=total,
+            last_completed_step=total if status == "completed" else min(done, total - 1),
+            last_completed_step_name=f"Step {done}", sort_at=changed, name_order=findable.order_of(name),
+            starter_order=findable.order_of(starter[1]), is_from_here=dice.random() < 0.1, first_seen_at=started,
+            synced_at=now, trigger_inputs={"Email": f"person{number}@example.com"},
+        )  # fmt: skip
+
+
+def _write(account: Account, instances: Iterator[Instance]) -> None:
+    indexes = list(Instance._meta.indexes)
+    counts = Counts()
+    name_index.remove(connection)
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA synchronous=OFF")
+            cursor.execute("PRAGMA cache_size=-400000")
+    with connection.schema_editor() as editor:
+        for index in indexes:
+            editor.remove_index(Instance, index)
+    number = 0
+    while rows := list(islice(instances, BATCH)):
+        names = [
+            InstanceName(id=number + place, instance_id=row.pk, text=findable.folded(row.name))
+            for place, row in enumerate(rows, start=1)
+        ]
+        number += len(rows)
+        with transaction.atomic():
+            _copy(Instance, rows)
+            _copy(InstanceName, names)
+        counts.add(rows)
+    with connection.schema_editor() as editor:
+        for index in indexes:
+            editor.add_index(Instance, index)
+    name_index.install(connection)
+    counts.store(account)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _copy(model: Any, rows: list[Any]) -> None:
+    """One bulk insert by the quickest way of the database."""
+    fields = list(model._meta.concrete_fields)
+    told = [(field.attname, _writer(field)) for field in fields]
+    values = [tuple(write(getattr(row, name)) for name, write in told) for row in rows]
+    table = connection.ops.quote_name(model._meta.db_table)
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for row in values:
+                    copy.write_row(row)
+        else:
+            places = ", ".join(["%s"] * len(fields))
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", values)  # noqa: S608  # our columns
+
+
+def _writer(field: Any) -> Callable[[Any], Any]:
+    """How a value of the field is written; for most as it is, which saves minutes at a million rows."""
+    kind = (field.target_field if field.is_relation else field).get_internal_type()
+    if kind == "JSONField":
+        return json.dumps
+    if connection.vendor == "sqlite" and kind == "UUIDField":
+        return lambda value: value and value.hex
+    if connection.vendor == "sqlite" and kind == "DateTimeField":
+        return lambda value: value and str(value.replace(tzinfo=None))
+    return lambda value: value
+
+
+class Counts:
+    """What `services/tallies.py` would have counted."""
+
+    def __init__(self) -> None:
+        self.states: Counter[tuple[Any, ...]] = Counter()
+        self.hours: Counter[tuple[Any, ...]] = Counter()
+
+    def add(self, rows: list[Instance]) -> None:
+        oldest = timezone.now() - tallies.HOURS_KEPT
+        for row in rows:
+            for starter in (InstanceCount.ANYBODY, row.started_by):
+                self.states[row.workflow_id, starter, row.status] += 1
+            for what, moment in (("started", row.started_at), (row.status, row.ended_at)):
+                if moment is not None and moment > oldest:
+                    hour = moment.replace(minute=0, second=0, microsecond=0)
+                    self.hours[ACCOUNT_ID, what, hour] += 1
+                    self.hours[row.workflow_id, what, hour] += 1
+
+    def store(self, account: Account) -> None:
+        _copy(
+            InstanceCount,
+            [
+                InstanceCount(
+                    id=place, account=account, workflow_id=workflow, started_by=starter, status=status, rows=number
+                )
+                for place, ((workflow, starter, status), number) in enumerate(self.states.items(), start=1)
+            ],
+        )
+        _copy(
+            HourCount,
+            [
+                HourCount(id=place, scope=scope, what=what, hour=hour, rows=number)
+                for place, ((scope, what, hour), number) in enumerate(self.hours.items(), start=1)
+            ],
+        )
