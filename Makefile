@@ -6,28 +6,29 @@ DEMO_ARGS ?=
 BENCH ?=
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: demo test coverage lint bench browser-tools
+.PHONY: demo test coverage lint bench test-tools
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && touch $@
 
-.venv/dev: requirements.txt requirements-dev.txt
+.venv/dev: requirements.txt requirements-scale.txt requirements-dev.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt && touch $@ .venv/run
 
 demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
-test: .venv/dev browser-tools lint
+test: .venv/dev test-tools lint
 	.venv/bin/python -m pytest -n 2 --dist worksteal
+	.venv/bin/python -m tests.postgres pytest -n 2 --dist worksteal -m "not browser and not processes"
 
-coverage: .venv/dev browser-tools
+coverage: .venv/dev test-tools
 	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
 
 lint: .venv/dev
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --lint templates --quiet
 
-bench: .venv/dev browser-tools
+bench: .venv/dev test-tools
 	.venv/bin/python -m tests.benchmarks $(BENCH)
 
-browser-tools:
-	sh .ci/browser-tools
+test-tools:
+	sh .ci/test-tools

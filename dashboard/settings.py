@@ -3,13 +3,14 @@
 The one rule: a bad value stops the start with one clear line (`dashboard/checks.py`); nothing here guesses.
 """
 
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
 
-from dashboard.startup import read_database, read_flag, read_setting
+from dashboard.startup import postgres_options, read_database, read_flag, read_setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -44,7 +45,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 5,  # then the person is told, while the thread is free for somebody else (D-3)
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
-    DATABASES["default"]["CONN_MAX_AGE"] = None
+else:
+    DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | postgres_options(sys.argv)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a connection that died meanwhile is replaced, not reported
+DATABASES["default"]["CONN_MAX_AGE"] = None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 QUEUE_URL = env.str("QUEUE_URL", default=f"sqlite:///{BASE_DIR / 'queue.sqlite3'}")
 TASKS = {"default": {"BACKEND": "dashboard.queue.HueyBackend", "QUEUES": [], "OPTIONS": {"url": QUEUE_URL}}}

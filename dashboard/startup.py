@@ -8,6 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+# How long one statement may take on PostgreSQL (D-4). A page that needs longer is a mistake, and holds a thread; the worker
+# counts and marks whole accounts; what an operator runs by hand goes through a whole table, and somebody is watching it.
+WEB_STATEMENT_SECONDS = 5
+STATEMENT_SECONDS = {"work": 60, "sync": 60, "migrate": 0, "verify_audit": 0, "rotate_key": 0}
+LOCK_SECONDS, IDLE_IN_TRANSACTION_SECONDS = 2, 10
 
 
 def read_setting(reader: Callable[..., Any], name: str, *, default: Any) -> Any:
@@ -33,3 +38,15 @@ def read_database(env: environ.Env, name: str, *, default: str) -> dict[str, Any
     if env.str(name, default=default).partition(":")[0] not in DATABASE_SCHEMES:
         raise ImproperlyConfigured(f"{name} must begin with sqlite:/// or postgres://.")
     return dict(read_setting(env.db_url, name, default=default))
+
+
+def postgres_options(arguments: list[str]) -> dict[str, Any]:
+    """Time limits of this process's sessions, by the command that it runs; 0 is no limit. A commit is on disk when it returns (D-2)."""
+    command = next((each for each in arguments[1:] if not each.startswith("-")), "")
+    limits = {
+        "statement_timeout": STATEMENT_SECONDS.get(command, WEB_STATEMENT_SECONDS),
+        "lock_timeout": LOCK_SECONDS,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_SECONDS,
+    }
+    words = [f"-c {name}={seconds * 1000}" for name, seconds in limits.items()]
+    return {"options": " ".join([*words, "-c synchronous_commit=on"]), "application_name": f"console {command}".strip()}
