@@ -2,7 +2,7 @@
 
 from dashboard.models.account import PROOF_LIFETIME, Account, ApiBudget, Connection, Membership, Rights, Role
 from dashboard.models.audit import AuditEntry, AuditHead
-from dashboard.models.delivery import Delivery, Hook, HookKey
+from dashboard.models.delivery import Delivery, Hook, HookKey, HookRefusal
 from dashboard.models.instance import (
     BUCKETS,
     EXPIRES_SOON,
@@ -45,6 +45,7 @@ __all__ = [
     "Heartbeat",
     "Hook",
     "HookKey",
+    "HookRefusal",
     "HourCount",
     "Instance",
     "InstanceChange",

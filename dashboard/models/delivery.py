@@ -6,6 +6,7 @@ The one rule: a message is stored before anything is done with it, once, and it 
 from django.db import models
 
 from dashboard.models.account import Account
+from dashboard.models.looks import Look
 
 
 class Hook(models.Model):
@@ -49,7 +50,7 @@ class Delivery(models.Model):
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
         APPLIED = "applied", "Applied"
-        UNMATCHED = "unmatched", "Names nothing known"
+        UNMATCHED = "unmatched", "Left to the next look"
         DEAD = "dead", "Could not be read"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="deliveries")
@@ -76,3 +77,32 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event or 'Message'} at {self.received_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def look(self) -> Look:
+        return DELIVERY_LOOKS[Delivery.State(self.state)]
+
+
+DELIVERY_LOOKS = {
+    state: Look(str(state.label), tone, icon, is_loud)
+    for state, tone, icon, is_loud in (
+        (Delivery.State.WAITING, "running", "waiting", False),
+        (Delivery.State.APPLIED, "good", "done", False),
+        (Delivery.State.UNMATCHED, "neutral", "neutral", False),
+        (Delivery.State.DEAD, "danger", "failed", True),
+    )
+}
+
+
+class HookRefusal(models.Model):
+    """How many badly signed messages one address sent within one minute, counted for all processes together."""
+
+    address = models.CharField(max_length=64)
+    minute = models.DateTimeField(db_index=True)
+    count = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["address", "minute"], name="one_count_per_address_and_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.address} at {self.minute:%H:%M}: {self.count}"
