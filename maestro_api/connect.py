@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from maestro_api.decoding import UUID_PATTERN
+from maestro_api.decoding import UUID_PATTERN, without_nul
 from maestro_api.rows import utc
 
 SIGNATURE_PREFIX: Final = "x-docusign-signature-"
@@ -73,7 +73,7 @@ def parse_event(body: bytes) -> ConnectEvent:
     if len(body) > LARGEST_BODY:
         raise UnreadableEvent("the message is too large")
     try:
-        raw = msgspec.json.decode(body)
+        raw = msgspec.json.decode(without_nul(body))
     except (ValueError, RecursionError):
         raise UnreadableEvent("the message is not valid JSON") from None
     if not isinstance(raw, dict):

@@ -19,10 +19,11 @@ T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
 UUID_PATTERN: Final = re.compile(r"[{]?([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})[}]?")
-_SURROGATES: Final = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_UNKEEPABLE: Final = re.compile(
+    rb"\\\\|\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
-_LONE_SURROGATE_LENGTH: Final = 6
+_NUL: Final = b"\\u0000"
+_ONE_ESCAPE_LENGTH: Final = 6  # half a pair, or a NUL; whole pairs are longer, an escaped backslash shorter
 _ODDITIES_KEPT: Final = 50
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -42,12 +43,13 @@ def members_of(body: bytes) -> Members:
     """The top-level members of a JSON object, each still undecoded. Raises Unfit."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
+    body = without_nul(body)
     try:
         return _members_decoder.decode(body)
     except msgspec.ValidationError:
         raise Unfit("the answer is not a JSON object") from None
     except (msgspec.DecodeError, ValueError, RecursionError):
-        repaired = _without_lone_surrogates(body)
+        repaired = _without_unkeepable(body)
     if repaired is None:
         raise Unfit("the answer is not complete, valid JSON")
     try:
@@ -195,14 +197,18 @@ def _repaired(body: bytes) -> bytes:
     """The body that `members_of` was able to read."""
     if body.startswith(_BOM):
         body = body[len(_BOM) :]
-    return _without_lone_surrogates(body) or body
+    return _without_unkeepable(body) or body
 
 
-def _without_lone_surrogates(body: bytes) -> bytes | None:
-    """The same JSON with half surrogate pairs replaced; None when there was none (they make the whole body unreadable)."""
+def without_nul(body: bytes) -> bytes:
+    """The same JSON without NUL characters in its texts."""
+    return (_without_unkeepable(body) or body) if _NUL in body else body
+
+
+def _without_unkeepable(body: bytes) -> bytes | None:
+    """The same JSON with U+FFFD for what text cannot be: half a surrogate pair, which makes the whole body unreadable, and NUL,
+    which no PostgreSQL column takes. None when there was nothing of the kind."""
     if b"\\u" not in body:
         return None
-    repaired, _ = _SURROGATES.subn(
-        lambda match: b"\\ufffd" if len(match[0]) == _LONE_SURROGATE_LENGTH else match[0], body
-    )
+    repaired, _ = _UNKEEPABLE.subn(lambda match: b"\\ufffd" if len(match[0]) == _ONE_ESCAPE_LENGTH else match[0], body)
     return repaired if repaired != body else None

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from maestro_api import errors
+from maestro_api.decoding import without_nul
 from maestro_api.errors import Facts, FieldError, MaestroError
 from maestro_api.limits import is_limit_code, limit_window, retry_after, wait_for
 
@@ -62,7 +63,7 @@ def problem(
 def error_members(body: bytes) -> dict[str, Any]:
     """The members of an error body that is a JSON object; empty for anything else."""
     try:
-        value = msgspec.json.decode(body)
+        value = msgspec.json.decode(without_nul(body))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -152,6 +152,15 @@ def test_text_that_is_no_unicode_costs_only_itself(docusign, client):
     assert listing[0].name == "half \ufffd pair, whole \U0001f600, C:\\ud800"
 
 
+def test_a_nul_in_a_text_is_shown_as_what_cannot_be_kept(docusign, client):
+    """E-9: PostgreSQL takes no NUL in a text, so one name with it must not stop a whole list from being stored."""
+    row = SEED_ROW | {"name": "a \0 b, not \\u0000", "trigger_inputs": {"key \0": ["deep \0"]}}
+    docusign.get(INSTANCES, json={"data": [row]})
+    [instance] = client.list_instances(WORKFLOW)
+    assert instance.name == "a \ufffd b, not \\u0000"
+    assert instance.raw["trigger_inputs"] == {"key \ufffd": ["deep \ufffd"]}
+
+
 @pytest.mark.parametrize(
     "body",
     [
