@@ -39,6 +39,9 @@ class AccountSync(models.Model):
     recent_calls = models.PositiveIntegerField(default=0, help_text="What the last recent pass cost.")
     error = models.TextField(blank=True)
     failed_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True, help_text="The budget lets nobody read on before; no failure.")
+    service_problem = models.TextField(blank=True, help_text="Why the service user cannot read this account.")
+    service_problem_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"Sync of {self.account}"
