@@ -2,7 +2,7 @@
 
 from django_tasks import task
 
-from dashboard.services import worker_jobs
+from dashboard.services import contract_readings, worker_jobs
 
 
 @task()
@@ -28,3 +28,8 @@ def read_triggered(operation_id: str, instance_id: str) -> None:
 @task()
 def settle_operation(operation_id: str) -> None:
     worker_jobs.settle_operation(operation_id)
+
+
+@task()
+def read_due_contract(workflow_id: str) -> None:
+    contract_readings.read_one(workflow_id)

@@ -49,6 +49,7 @@ class Workflow(models.Model):
     synced_at = models.DateTimeField(null=True)
     instances_read_at = models.DateTimeField(null=True, help_text="When its own list of instances was last read whole.")
     contract_read_at = models.DateTimeField(null=True, help_text="When its trigger requirements were last asked for.")
+    contract_error = models.TextField(blank=True, help_text="Why the last regular reading of them gave nothing.")
     usual_step_seconds = models.PositiveIntegerField(
         null=True, help_text="What a step usually takes: the median over its latest completed instances."
     )
@@ -107,6 +108,7 @@ class WorkflowAccess(models.Model):
         null=True, help_text="When this person last had the contract queued for reading."
     )
     contract_error = models.TextField(blank=True, help_text="Why the last reading of the contract gave nothing.")
+    contract_seen_at = models.DateTimeField(null=True, help_text="When this person last looked at the contract.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "workflow"], name="one_access_per_workflow")]
@@ -116,7 +118,10 @@ class WorkflowAccess(models.Model):
 
 
 class Contract(models.Model):
-    """One version of a workflow's trigger requirements: what it asked for, and when it was seen so."""
+    """One version of a workflow's trigger requirements: what it asked for, and from when to when it was seen so.
+
+    Requirements that come back after others were in force are a version of their own, so the history tells both changes.
+    """
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="contracts")
     digest = models.CharField(max_length=64)
@@ -131,8 +136,10 @@ class Contract(models.Model):
     last_seen_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["workflow", "digest"], name="one_contract_per_digest")]
-        indexes = [models.Index(fields=["workflow", "-last_seen_at"])]
+        indexes = [
+            models.Index(fields=["workflow", "-last_seen_at"]),
+            models.Index(fields=["workflow", "-first_seen_at"], name="contract_begun"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.workflow}: {self.digest[:8]}"

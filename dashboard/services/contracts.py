@@ -14,7 +14,7 @@ from django.utils import timezone
 from dashboard.models import Contract, Membership, Workflow
 from dashboard.services.calls import calling, explained
 from dashboard.services.instances import bump
-from maestro_api import MaestroError, TriggerRequirements
+from maestro_api import MaestroClient, MaestroError, TriggerRequirements
 
 LONGEST_VALUE = 60
 
@@ -31,21 +31,26 @@ def read_contract(workflow: Workflow, *, membership: Membership, deadline: float
     """Ask Docusign (one call) and store the version it answered."""
     try:
         with calling(membership, deadline=deadline) as client:
-            answer = client.get_trigger_requirements(str(workflow.pk))
-            notes = [*answer.differs_from(client.trigger_url(str(workflow.pk))), *answer.oddities]
+            return ask(client, workflow)
     except MaestroError as error:
         raise explained(error) from error
+
+
+def ask(client: MaestroClient, workflow: Workflow) -> Contract:
+    """The one call, by whoever's client, and the version that it answered. Raises MaestroError."""
+    answer = client.get_trigger_requirements(str(workflow.pk))
+    notes = [*answer.differs_from(client.trigger_url(str(workflow.pk))), *answer.oddities]
     return _store(workflow, answer, notes)
 
 
 def current_contract(workflow: Workflow) -> Contract | None:
     """The version that was seen last."""
-    return Contract.objects.filter(workflow=workflow).order_by("-last_seen_at").first()
+    return Contract.objects.filter(workflow=workflow).order_by("-last_seen_at", "-pk").first()
 
 
 def history(workflow: Workflow) -> list[tuple[Contract, list[ContractChange]]]:
     """Every version, newest first, each with what it changed from the one before it."""
-    versions = list(Contract.objects.filter(workflow=workflow).order_by("first_seen_at"))
+    versions = list(Contract.objects.filter(workflow=workflow).order_by("first_seen_at", "pk"))
     pairs = zip([None, *versions], versions, strict=False)
     return [(new, diff(old, new) if old else []) for old, new in pairs][::-1]
 
@@ -108,19 +113,24 @@ def _store(workflow: Workflow, answer: TriggerRequirements, notes: list[str]) ->
     ]
     event_type = (answer.event_type or "")[:64]
     now = timezone.now()
+    digest = digest_of(fields, event_type)
     with transaction.atomic():
-        contract, is_new = Contract.objects.update_or_create(
-            workflow=workflow,
-            digest=digest_of(fields, event_type),
-            defaults={"notes": notes, "last_seen_at": now},
-            create_defaults={
-                "fields": fields,
-                "notes": notes,
-                "event_type": event_type,
-                "first_seen_at": now,
-                "last_seen_at": now,
-            },
-        )
-        if is_new:
+        # One writer a workflow, so that two readings of something new make one version.
+        Workflow.objects.select_for_update().only("pk").get(pk=workflow.pk)
+        contract = current_contract(workflow)
+        if contract is not None and contract.digest == digest:
+            contract.notes, contract.last_seen_at = notes, now
+            contract.save(update_fields=["notes", "last_seen_at"])
+        else:
+            contract = Contract.objects.create(
+                workflow=workflow,
+                digest=digest,
+                fields=fields,
+                notes=notes,
+                event_type=event_type,
+                first_seen_at=now,
+                last_seen_at=now,
+            )
             bump(workflow.account_id)
+        Workflow.objects.filter(pk=workflow.pk).update(contract_read_at=now, contract_error="")
     return contract

@@ -7,6 +7,7 @@ to this very person (V-1, V-2, V-5, V-6).
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -66,19 +67,38 @@ def visible_workflows(membership: Membership) -> QuerySet[Workflow]:
     return Workflow.objects.filter(Exists(listed), account_id=membership.account_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which instances of the account a person sees, apart from those denied to them: all, or their own and those of some workflows."""
+
+    is_any: bool
+    is_all: bool
+    own_id: str
+    open_ids: list[UUID]
+
+
+def reach_of(membership: Membership) -> Reach:
+    """The rule behind `visible_instances`, for what is counted without reading rows."""
+    is_any = sees_anything(membership)
+    is_all = is_any and membership.is_manager_now
+    open_ids = _open_workflow_ids(membership) if is_any and not is_all else []
+    return Reach(is_any, is_all, own_id(membership), open_ids)
+
+
 def visible_instances(membership: Membership) -> QuerySet[Instance]:
     """Instances that Docusign would show to this person now."""
-    if not sees_anything(membership):
+    reach = reach_of(membership)
+    if not reach.is_any:
         return Instance.objects.none()
     rows = Instance.objects.filter(account_id=membership.account_id)
-    if not membership.is_manager_now:
-        rows = rows.filter(Q(started_by=own_id(membership)) | Q(workflow_id__in=_open_workflow_ids(membership)))
+    if not reach.is_all:
+        rows = rows.filter(Q(started_by=reach.own_id) | Q(workflow_id__in=reach.open_ids))
     denials = InstanceDenial.objects.filter(user_id=membership.user_id)
     # Denials are rare; without one the lists stay within their indexes.
     return rows.filter(~Exists(denials.filter(instance=OuterRef("pk")))) if denials.exists() else rows
 
 
-def _open_workflow_ids(membership: Membership) -> list[object]:
+def _open_workflow_ids(membership: Membership) -> list[UUID]:
     """Workflows whose own list showed this person other people's instances, recently enough."""
     return list(
         WorkflowAccess.objects.filter(
