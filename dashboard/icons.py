@@ -38,6 +38,7 @@ ICONS: dict[str, str] = {
     "upload": "arrow-up-tray",
     "search": "magnifying-glass",
     "filter": "funnel",
+    "columns": "view-columns",
     "sort": "arrow-down",
     "more": "ellipsis-horizontal",
     "close": "x-mark",

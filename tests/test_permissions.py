@@ -13,7 +13,7 @@ from maestro_api.simulator import Simulator
 from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
-PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "livez", "readyz"}
+PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz"}
 SIGNED_IN = {"preferences"}
 GUARDED: dict[str, tuple[str, str]] = {
     "overview": ("overview.view", ""),
@@ -32,6 +32,9 @@ GUARDED: dict[str, tuple[str, str]] = {
     "workflow-trigger-preview": ("workflow.trigger", "workflow"),
     "workflow-trigger-refresh": ("workflow.trigger", "workflow"),
     "instances": ("instance.view", ""),
+    "instance-export": ("instance.export", ""),
+    "instance-workflows": ("instance.view", ""),
+    "instance-people": ("instance.view", ""),
     "instance": ("instance.view", "instance"),
     "instance-refresh": ("instance.view", "instance"),
     "instance-cancel": ("instance.cancel", "instance"),

@@ -1,24 +1,31 @@
 """Filters of lists, read from the address. Its one rule: a value that cannot be understood is left out, never an error."""
 
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.http import QueryDict
 
-from dashboard.models import AuditEntry, Workflow, WorkflowState
+from dashboard.models import AuditEntry, WorkflowState
 from dashboard.wording import visible
 
 SIZES = ("25", "50", "100")
-STARTED = {"day": "Last 24 hours", "week": "Last 7 days", "month": "Last 30 days"}
-SPANS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
 
 def shortened(name: str, length: int = 48) -> str:
     """A name on one line, unseen characters shown, cut where it would push everything else away."""
     text = visible(name)
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter that is on: its parameter, how it reads, and which value goes when one of several is taken away."""
+
+    name: str
+    text: str
+    value: str | None = None
 
 
 class Filter(forms.Form):
@@ -46,9 +53,9 @@ class Filter(forms.Form):
         return self.cleaned_data.get(name) or self.defaults.get(name)
 
     @property
-    def chips(self) -> list[tuple[str, str]]:
-        """(parameter, sentence) of each filter that is on."""
-        return [(name, f"{label}: {text}") for name, label in self.chip_labels.items() if (text := self.told(name))]
+    def chips(self) -> list[Chip]:
+        """Each filter that is on."""
+        return [Chip(name, f"{label}: {text}") for name, label in self.chip_labels.items() if (text := self.told(name))]
 
     chip_labels: dict[str, str] = {}
 
@@ -58,43 +65,9 @@ class Filter(forms.Form):
         field = self.fields[name]
         if not value:
             return ""
-        if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
+        if isinstance(field, forms.ChoiceField):
             return str(dict(list(field.choices)).get(value, ""))  # type: ignore[arg-type]  # choices may be lazy
         return f"{value.day} {value:%b} {value.year}" if isinstance(value, date) else str(value)
-
-
-class WorkflowChoice(forms.ModelChoiceField[Workflow]):
-    """A workflow by its name, short enough for a list of choices."""
-
-    def label_from_instance(self, obj: Workflow) -> str:
-        return shortened(obj.name)
-
-
-class InstanceFilter(Filter):
-    """Filters of the list of instances."""
-
-    sorts = ("changed", "name", "started", "expires", "by")
-    defaults = {"sort": "-changed", "size": 25, "state": "all"}
-    chip_labels = {"q": "Search", "workflow": "Workflow", "by": "Started by", "started": "Started"}
-    workflow = WorkflowChoice(Workflow.objects.none(), required=False, empty_label="Every workflow")
-    by = forms.ChoiceField(required=False, choices=[("", "Started by anyone"), ("me", "Started by me")])
-    started = forms.ChoiceField(required=False, choices=[("", "Started at any time"), *STARTED.items()])
-    state = forms.ChoiceField(
-        required=False,
-        choices=[(key, key) for key in ("running", "failed", "expiring", "completed", "canceled", "other", "all")],
-    )
-
-    def __init__(self, query: QueryDict, *, workflows: QuerySet[Workflow]) -> None:
-        forms.Form.__init__(self, query, auto_id="filter-%s")
-        self.fields["workflow"].queryset = workflows.order_by("name", "pk")  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice
-        self.full_clean()
-
-    def told(self, name: str) -> str:
-        return "me" if name == "by" and self.cleaned_data.get("by") else super().told(name)
-
-    @property
-    def span(self) -> timedelta | None:
-        return SPANS.get(self.cleaned_data.get("started") or "")
 
 
 class WorkflowFilter(Filter):

@@ -1,24 +1,20 @@
-"""Instances: the list, one of them, refresh, cancel, participant link. Its one rule: a row that may not be seen does not exist."""
+"""Instances: one of them, refresh, cancel, participant link. Its one rule: a row that may not be seen does not exist."""
 
-from typing import Any
-
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import CancelForm
-from dashboard.forms.filters import InstanceFilter, shortened
-from dashboard.models import Instance, Membership, Operation, Workflow
+from dashboard.forms.filters import shortened
+from dashboard.models import Instance, Operation
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import (
     contracts,
     due,
     instance_inputs,
-    instance_lists,
     links,
     obstacles,
     operations,
@@ -26,56 +22,9 @@ from dashboard.services import (
     refreshes,
     timeline,
 )
-from dashboard.services.instance_lists import Found, Search
-from dashboard.services.visibility import own_id, visible_instances, visible_workflows
-from dashboard.views.frames import frame, pager
+from dashboard.services.visibility import visible_instances
+from dashboard.views.frames import frame
 from dashboard.views.questions import Question, answer
-
-
-@requires("instance.view")
-@require_safe
-def index(request: PersonRequest) -> HttpResponse:
-    """All instances that this person may see."""
-    due.look(request.membership)
-    if same := stamps.unchanged(request):
-        return same
-    chosen = InstanceFilter(request.GET, workflows=visible_workflows(request.membership))
-    found = instance_lists.find_instances(request.membership, searched(request.membership, chosen, request.GET))
-    context = {**frame(request), **list_context(request, chosen, found)}
-    return htmx.render(request, "instances/index.html", "instances/_instances.html", context)
-
-
-def searched(
-    membership: Membership, chosen: InstanceFilter, query: QueryDict, *, workflow: Workflow | None = None
-) -> Search:
-    """The filter as the service takes it."""
-    only = workflow or chosen.cleaned_data.get("workflow")
-    return Search(
-        name=chosen.cleaned_data.get("q", ""),
-        workflows=(only.pk,) if only else (),
-        state=chosen.value("state"),
-        started_by=own_id(membership) if chosen.cleaned_data.get("by") == "me" else "",
-        started_from=timezone.now() - chosen.span if chosen.span else None,
-        sort=chosen.value("sort"),
-        size=chosen.value("size"),
-        after=query.get("after", ""),
-        before=query.get("before", ""),
-    )
-
-
-def list_context(request: PersonRequest, chosen: InstanceFilter, found: Found) -> dict[str, Any]:
-    """What the list component needs, on whichever page it stands."""
-    no_cancel = permissions.reason(request.membership, "instance.cancel")
-    mine = request.membership
-    return {
-        "filter": chosen,
-        "found": found,
-        "rows": [(row, no_cancel or obstacles.cancel_obstacle(row, mine)) for row in found.page.rows],
-        "tabs": found.tabs,
-        "tab": chosen.value("state"),
-        "sort": chosen.value("sort"),
-        **pager(request, found.page, chosen.value("size"), total=found.total),
-    }
 
 
 @requires("instance.view")

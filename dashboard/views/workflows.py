@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import ConfirmForm
-from dashboard.forms.filters import InstanceFilter, WorkflowFilter
+from dashboard.forms.filters import WorkflowFilter
 from dashboard.forms.json_values import as_json
 from dashboard.models import Operation, Workflow
 from dashboard.permissions import requires
@@ -19,7 +19,6 @@ from dashboard.person import PersonRequest
 from dashboard.services import (
     contracts,
     due,
-    instance_lists,
     obstacles,
     operations,
     people,
@@ -30,7 +29,7 @@ from dashboard.services import (
 from dashboard.services.sign_in_gate import local_path
 from dashboard.services.visibility import visible_workflows
 from dashboard.views.frames import frame
-from dashboard.views.instances import list_context, searched
+from dashboard.views.instance_list import listed
 from dashboard.views.questions import Question, answer
 
 Send = Callable[..., Operation]
@@ -66,10 +65,7 @@ def detail(request: PersonRequest, workflow_id: str) -> HttpResponse:
     if same := stamps.unchanged(request):
         return same
     workflow = get_object_or_404(visible_workflows(request.membership).select_related("asked_by"), pk=workflow_id)
-    chosen = InstanceFilter(request.GET, workflows=Workflow.objects.none())
-    search = searched(request.membership, chosen, request.GET, workflow=workflow)
-    found = instance_lists.find_instances(request.membership, search)
-    context = {**frame(request), **list_context(request, chosen, found), **about(request, workflow)}
+    context = {**frame(request), **listed(request, workflow), **about(request, workflow)}
     return htmx.render(request, "workflows/detail.html", "workflows/_workflow.html", context)
 
 
