@@ -14,3 +14,4 @@ class PersonRequest(HttpRequest):
     memberships: list[Membership]
     account: Account
     htmx: HtmxDetails
+    stamp: str  # set by `stamps.unchanged`, for pages that poll

@@ -74,6 +74,7 @@ MIDDLEWARE = [
     # Pads each answer at random, so that its length betrays no secret in it (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.middleware.PollMiddleware",
     "dashboard.middleware.SizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -3,28 +3,25 @@
 from django.http import HttpResponse
 
 from dashboard import htmx
-from dashboard.models import Membership
 from dashboard.person import PersonRequest
-
-
-def stamp_of(membership: Membership) -> str:
-    """Changes with the mirror, with this person's rights, and with each look of this person's own sync."""
-    moments = (membership.synced_at, membership.sync_failed_at, membership.sync_queued_at)
-    seconds = "-".join(f"{moment.timestamp():.0f}" if moment else "0" for moment in moments)
-    return f"{membership.account.version}-{membership.rights_version}-{seconds}"
+from dashboard.services import standings
 
 
 def unchanged(request: PersonRequest) -> HttpResponse | None:
-    """204 for a poll that would get the same again. Takes the stamp out of the query, so that links do not carry it on."""
+    """204 for a poll that would get the same again. Takes the stamp out of the query, so that links do not carry it on.
+
+    Most polls are answered by `PollMiddleware` already; here come those that have something to note.
+    """
     query = request.GET.copy()
     seen = query.pop("stamp", [""])[-1]
     request.GET = query  # type: ignore[assignment]  # a query may be changed before anybody reads it
-    is_same = seen != "" and seen == stamp_of(request.membership)
-    return HttpResponse(status=204) if is_same and htmx.wants_fragment(request) else None
+    # Read before the rows: what changes in between makes the next poll different.
+    request.stamp = standings.stamp_of(request.membership)
+    return HttpResponse(status=204) if seen == request.stamp and htmx.wants_fragment(request) else None
 
 
 def poll_url(request: PersonRequest) -> str:
-    """The address of this very page with the present stamp."""
+    """The address of this very page with the stamp that it was made under."""
     query = request.GET.copy()
-    query["stamp"] = stamp_of(request.membership)
+    query["stamp"] = getattr(request, "stamp", "")
     return f"{request.path}?{query.urlencode()}"

@@ -46,4 +46,9 @@ class User(AbstractBaseUser):
 
     def get_session_auth_hash(self) -> str:
         """Sessions hold this; raising `session_epoch` makes all of them void at their next request."""
-        return salted_hmac("dashboard.user.session", f"{self.pk}:{self.session_epoch}", algorithm="sha256").hexdigest()
+        return session_hash(self.pk, self.session_epoch)
+
+
+def session_hash(user_id: uuid.UUID, session_epoch: int) -> str:
+    """What the sessions of a person hold while this epoch lasts."""
+    return salted_hmac("dashboard.user.session", f"{user_id}:{session_epoch}", algorithm="sha256").hexdigest()
