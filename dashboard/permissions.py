@@ -32,6 +32,7 @@ ACTIONS: dict[str, Action] = {
     "workflow.pause": Action(Role.OPERATOR, "pause workflows"),
     "workflow.resume": Action(Role.OPERATOR, "resume workflows"),
     "instance.view": Action(Role.VIEWER, "see instances"),
+    "instance.export": Action(Role.VIEWER, "export instances"),
     "instance.cancel": Action(Role.OPERATOR, "cancel instances"),
     "instance.reveal": Action(Role.OPERATOR, "reveal participant links"),
     "operation.view": Action(Role.VIEWER, "see what was sent"),

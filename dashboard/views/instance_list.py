@@ -27,6 +27,7 @@ from dashboard.person import PersonRequest
 from dashboard.services import due, instance_lists, obstacles
 from dashboard.services.instance_lists import ORDERS, SUGGESTED, Found
 from dashboard.services.lists import Page
+from dashboard.views.exports import export_url
 from dashboard.views.frames import frame, pager
 
 # Columns that make room first where the box is narrow; columns that somebody chose stay.
@@ -72,6 +73,7 @@ def listed(request: PersonRequest, workflow: Workflow | None = None) -> dict[str
         "choices": {name: links(request.GET, name, chosen.choices[name]) for name in chosen.choices},
         "clear_url": _address(request.GET, drop=[*chosen.fields.keys() - SETTINGS, *PAGING]),
         "kept": _pairs(request.GET, SETTINGS),
+        "export_url": export_url(request.GET, chosen),
         **columns(request, chosen),
         **pager(request, found.page, chosen.value("size"), total=found.total),
     }

@@ -1,0 +1,189 @@
+"""The list of instances as a file, CSV or XLSX: every page of exactly what is on the screen, a batch at a time.
+
+The one rule: each batch is asked for again through the person's present rights, and how many rows left the console is in the audit.
+"""
+
+import csv
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import xlsxwriter
+from django.db import transaction
+from django.utils import timezone
+
+from dashboard.models import Instance, Membership
+from dashboard.services import audit
+from dashboard.services.cells import CELLS, guarded, instant
+from dashboard.services.errors import NotAllowed, Refused
+from dashboard.services.instance_lists import Search, iter_instances
+from dashboard.services.visibility import sees_anything, visible_instances
+
+BATCH = 2000
+CHUNK_BYTES = 64 * 1024
+BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without it for the codec of the machine
+SHEET_ROWS = 1_048_575  # beside the row of headings
+CELL_LETTERS = 32_767
+ENDED = "The export ended, because you are signed out or Docusign shows you nothing any more."
+Column = tuple[str, str]
+
+
+class BrokenOff(NotAllowed):
+    """The person may see nothing any more, so the file ends here: as a failed download, never as a short file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What is to be written: whose rows, which, in which columns (key, heading), and whether the person is still signed in."""
+
+    membership: Membership
+    search: Search
+    columns: tuple[Column, ...]
+    kind: str = "csv"
+    is_signed_in: Callable[[], bool] = lambda: True
+
+    def filename(self) -> str:
+        """With date and time in UTC, in letters that every system takes."""
+        return f"instances-{timezone.now():%Y-%m-%d-%H%M}.{self.kind}"
+
+
+def begin(export: Export) -> None:
+    """Note that the export was asked for, before the first row leaves."""
+    with transaction.atomic():
+        _record(export, "instances.export_asked", audit.Result.INTENT)
+
+
+def csv_chunks(export: Export) -> Iterator[bytes]:
+    """The file in pieces: UTF-8 with its mark, CRLF, every cell quoted and none of them a formula (S-14)."""
+    rows, is_whole = 0, False
+    cells = [CELLS[key] for key, _ in export.columns]
+    try:
+        yield (BYTE_ORDER_MARK + _lines([[heading for _, heading in export.columns]])).encode()
+        for batch in _batches(export):
+            yield _lines([guarded(cell(row)) for cell in cells] for row in batch).encode(errors="replace")
+            rows += len(batch)
+        is_whole = True
+    finally:
+        _end(export, rows, is_whole)
+
+
+def _lines(rows: Any) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
+    return text.getvalue()
+
+
+def xlsx_chunks(export: Export) -> Iterator[bytes]:
+    """The file in pieces. It is written whole before the first piece, to a file that has no name and goes with the download."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the download
+    try:
+        rows = _write_sheet(export, file)
+    except BaseException:
+        file.close()
+        _end(export, 0, False)
+        raise
+    return _handed_over(export, file, rows)
+
+
+def _handed_over(export: Export, file: BinaryIO, rows: int) -> Iterator[bytes]:
+    is_whole = False
+    try:
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+        is_whole = True
+    finally:
+        file.close()
+        _end(export, rows, is_whole)
+
+
+def _write_sheet(export: Export, file: BinaryIO) -> int:
+    """All rows as texts: no formula, no link, no number that was guessed; how many there were."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {
+            "constant_memory": True, "tmpdir": folder,
+            "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
+        }  # fmt: skip
+        book = xlsxwriter.Workbook(file, options)
+        try:
+            sheet = book.add_worksheet("Instances")
+            sheet.freeze_panes(1, 0)
+            sheet.set_column(0, len(export.columns) - 1, 24)
+            bold = book.add_format({"bold": True})
+            for place, (_, heading) in enumerate(export.columns):
+                sheet.write_string(0, place, heading, bold)
+            return _fill(export, sheet)
+        finally:
+            book.close()
+
+
+def _fill(export: Export, sheet: Any) -> int:
+    cells = [CELLS[key] for key, _ in export.columns]
+    line = 0
+    for batch in _batches(export):
+        if line + len(batch) > SHEET_ROWS:
+            raise Refused(
+                f"An Excel sheet holds {SHEET_ROWS:,} rows, and this list has more. Narrow the filters, or export CSV."
+            )
+        for row in batch:
+            line += 1
+            for place, cell in enumerate(cells):
+                sheet.write_string(line, place, _fitting(cell(row)))
+    return line
+
+
+def _fitting(text: str) -> str:
+    """No cell of a sheet holds more."""
+    return text if len(text) <= CELL_LETTERS else f"{text[: CELL_LETTERS - 1]}…"
+
+
+def _batches(export: Export) -> Iterator[list[Instance]]:
+    """The rows in the order of the search, without those that were hidden from the person meanwhile (V-6)."""
+    for batch in iter_instances(export.membership, export.search, BATCH):
+        mine = Membership.objects.select_related("user", "user__connection", "account").get(pk=export.membership.pk)
+        if not export.is_signed_in() or not sees_anything(mine):
+            raise BrokenOff(ENDED, action="instance.export")
+        ids = [row.pk for row in batch]
+        seen = set(visible_instances(mine).filter(pk__in=ids).values_list("pk", flat=True))
+        yield [row for row in batch if row.pk in seen]
+
+
+def _end(export: Export, rows: int, is_whole: bool) -> None:
+    action, result = (
+        ("instances.exported", audit.Result.OK) if is_whole else ("instances.export_broken_off", audit.Result.FAILED)
+    )
+    with transaction.atomic():
+        _record(export, action, result, rows=rows)
+
+
+def _record(export: Export, action: str, result: audit.Result, **figures: int) -> None:
+    mine = export.membership
+    detail = {
+        "format": export.kind,
+        "columns": [key for key, _ in export.columns],
+        "filters": told(export.search),
+        **figures,
+    }
+    audit.record(action, actor=mine.user, account=mine.account, subject=mine.account, result=result, detail=detail)
+
+
+def told(search: Search) -> dict[str, Any]:
+    """The filters for the audit: ids, states and times; of a name or a key input only that there was one (A-5)."""
+    said = {
+        "state": search.state,
+        "sort": search.sort,
+        "name": "part of a name" if search.name else "",
+        "workflows": [str(pk) for pk in search.workflows],
+        "started_by": search.started_by,
+        "started_from": instant(search.started_from),
+        "started_until": instant(search.started_until),
+        "changed_from": instant(search.changed_from),
+        "changed_until": instant(search.changed_until),
+        "expires_within_days": search.expires_within.days if search.expires_within else None,
+        "steps_done": search.steps_done,
+        "key_input": search.key[0] if search.key else "",
+        "origin": search.origin,
+    }
+    return {name: value for name, value in said.items() if value not in ("", None, [])}
