@@ -7,7 +7,8 @@ import json
 import random
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, islice
 from typing import Any
@@ -61,11 +62,15 @@ KINDS = (
 FIRMS = ("Lindqvist", "Berger", "Okafor", "Marchetti", "Suzuki", "Novak", "Hassan", "Duval", "Kowalski", "Ferreira")
 FORMS = ("AB", "GmbH", "Ltd", "SpA", "Inc", "OY", "SARL")
 BATCH = 5_000
+EMPTY: Mapping[str, Any] = {}
 
 
 def fill(rows: int) -> None:
     """Make the tables and fill them."""
     call_command("migrate", verbosity=0)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")  # filling takes longer than any page may
     dice = random.Random(7)
     account = Account.objects.create(id=ACCOUNT_ID, environment="simulator", name="Scale", has_account_list=True)
     workflows = [uuid.UUID(int=dice.getrandbits(128), version=4) for _ in range(WORKFLOWS)]
@@ -80,7 +85,7 @@ def fill(rows: int) -> None:
     ada, pia = _person(account, "Ada Admin", Rights.MANAGE), _person(account, "Pia Preparer", Rights.OWN)
     for user in (ada, pia):
         WorkflowAccess.objects.bulk_create(WorkflowAccess(user=user, workflow_id=pk, listed_at=now) for pk in workflows)
-    _write(account, _instances(dice, rows, workflows, pia.sub))
+    _write(_instances(dice, rows, workflows, pia.sub))
 
 
 def refresh_proofs() -> None:
@@ -101,39 +106,46 @@ def _person(account: Account, name: str, rights: Rights) -> User:
     return user
 
 
-def _instances(dice: random.Random, rows: int, workflows: list[uuid.UUID], pia: str) -> Iterator[Instance]:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instance: its columns by name, and what is counted of it."""
+
+    columns: dict[str, Any]
+    counted: tallies.Standing
+
+
+def _instances(dice: random.Random, rows: int, workflows: list[uuid.UUID], pia: str) -> Iterator[Line]:
     """Rows of all ages; what runs is young, some workflows are used fifty times as often as others."""
     weights = list(accumulate(1 / (5 + number) for number in range(WORKFLOWS)))
     people = [
         (str(uuid.UUID(int=dice.getrandbits(128), version=4)), f"Person {number:03}") for number in range(STARTERS)
     ]
     now = datetime.now(UTC)
+    every = max(1, rows // PIA_ROWS)
     for number in range(rows):
         status = dice.choices(STATES, WEIGHTS)[0]
         age = dice.random() ** 3 * 90 if status == "in_progress" else dice.random() * DAYS
         started = now - timedelta(days=age, seconds=dice.random() * 86_400)
         changed = min(started + timedelta(days=dice.random() * 30), now)
-        done, total = dice.randrange(8), 7
-        starter = (
-            (pia, "Pia Preparer") if number % max(1, rows // PIA_ROWS) == 0 and number < rows else dice.choice(people)
-        )
+        done = 7 if status == "completed" else dice.randrange(7)
+        starter, starter_name = (pia, "Pia Preparer") if number % every == 0 else dice.choice(people)
         workflow = dice.choices(workflows, cum_weights=weights)[0]
         name = f"{dice.choice(KINDS)} {dice.choice(FIRMS)} {dice.choice(FORMS)} {number}"
-        has_ended = status in ("completed", "failed", "canceled")
-        yield Instance(
-            id=uuid.UUID(int=dice.getrandbits(128), version=4), account_id=ACCOUNT_ID, workflow_id=workflow, name=name,
-            full_name=name, status=status, bucket=bucket_of(status), raw_status=RAW[status], started_at=started,
-            started_by=starter[0], started_by_name=starter[1], started_by_role="Preparer", last_modified_at=changed,
-            ended_at=changed if has_ended else None, canceled_at=changed if status == "canceled" else None,
-            expires_at=started + timedelta(days=90), total_steps=total,
-            last_completed_step=total if status == "completed" else min(done, total - 1),
-            last_completed_step_name=f"Step {done}", sort_at=changed, name_order=findable.order_of(name),
-            starter_order=findable.order_of(starter[1]), is_from_here=dice.random() < 0.1, first_seen_at=started,
-            synced_at=now, trigger_inputs={"Email": f"person{number}@example.com"},
-        )  # fmt: skip
+        ended = changed if status in ("completed", "failed", "canceled") else None
+        columns = {
+            "id": uuid.UUID(int=dice.getrandbits(128)), "workflow_id": workflow, "name": name, "full_name": name,
+            "status": status, "bucket": bucket_of(status).value, "raw_status": RAW[status], "started_at": started,
+            "started_by": starter, "started_by_name": starter_name, "last_modified_at": changed, "ended_at": ended,
+            "canceled_at": changed if status == "canceled" else None, "expires_at": started + timedelta(days=90),
+            "last_completed_step": done, "last_completed_step_name": f"Step {done}", "sort_at": changed,
+            "name_order": findable.order_of(name), "starter_order": findable.order_of(starter_name),
+            "is_from_here": number % 10 == 3, "first_seen_at": started,
+            "trigger_inputs": {"Email": f"person{number}@example.com"},
+        }  # fmt: skip
+        yield Line(columns, tallies.Standing(ACCOUNT_ID, workflow, starter, status, started, ended))
 
 
-def _write(account: Account, instances: Iterator[Instance]) -> None:
+def _write(instances: Iterator[Line]) -> None:
     indexes = list(Instance._meta.indexes)
     counts = Counts()
     name_index.remove(connection)
@@ -144,33 +156,43 @@ def _write(account: Account, instances: Iterator[Instance]) -> None:
     with connection.schema_editor() as editor:
         for index in indexes:
             editor.remove_index(Instance, index)
+    alike = {"account_id": ACCOUNT_ID, "synced_at": timezone.now(), "total_steps": 7, "started_by_role": "Preparer"}
     number = 0
-    while rows := list(islice(instances, BATCH)):
+    while lines := list(islice(instances, BATCH)):
         names = [
-            InstanceName(id=number + place, instance_id=row.pk, text=findable.folded(row.name))
-            for place, row in enumerate(rows, start=1)
+            {"id": number + place, "instance_id": line.columns["id"], "text": findable.folded(line.columns["name"])}
+            for place, line in enumerate(lines, start=1)
         ]
-        number += len(rows)
+        number += len(lines)
         with transaction.atomic():
-            _copy(Instance, rows)
+            _copy(Instance, [line.columns for line in lines], alike)
             _copy(InstanceName, names)
-        counts.add(rows)
+        counts.add(line.counted for line in lines)
     with connection.schema_editor() as editor:
         for index in indexes:
             editor.add_index(Instance, index)
     name_index.install(connection)
-    counts.store(account)
+    counts.store()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _copy(model: Any, rows: list[Any]) -> None:
-    """One bulk insert by the quickest way of the database."""
+def _copy(model: Any, rows: list[dict[str, Any]], alike: Mapping[str, Any] = EMPTY) -> None:
+    """One bulk insert by the quickest way of the database; what a row does not name has the column's default."""
     fields = list(model._meta.concrete_fields)
-    told = [(field.attname, _writer(field)) for field in fields]
-    values = [tuple(write(getattr(row, name)) for name, write in told) for row in rows]
+    names = [field.attname for field in fields]
+    writers = {field.attname: write for field in fields if (write := _writer(field))}
+    defaults = {field.attname: field.get_default() for field in fields} | dict(alike)
+    defaults |= {name: write(defaults[name]) for name, write in writers.items()}
+    values = []
+    for row in rows:
+        told = defaults | row
+        for name, write in writers.items():
+            if name in row:
+                told[name] = write(row[name])
+        values.append(tuple(map(told.__getitem__, names)))
     table = connection.ops.quote_name(model._meta.db_table)
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     with connection.cursor() as cursor:
@@ -183,8 +205,8 @@ def _copy(model: Any, rows: list[Any]) -> None:
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", values)  # noqa: S608  # our columns
 
 
-def _writer(field: Any) -> Callable[[Any], Any]:
-    """How a value of the field is written; for most as it is, which saves minutes at a million rows."""
+def _writer(field: Any) -> Callable[[Any], Any] | None:
+    """How a value of the field is written; None where it is written as it is, which saves minutes at a million rows."""
     kind = (field.target_field if field.is_relation else field).get_internal_type()
     if kind == "JSONField":
         return json.dumps
@@ -192,7 +214,7 @@ def _writer(field: Any) -> Callable[[Any], Any]:
         return lambda value: value and value.hex
     if connection.vendor == "sqlite" and kind == "DateTimeField":
         return lambda value: value and str(value.replace(tzinfo=None))
-    return lambda value: value
+    return None
 
 
 class Counts:
@@ -202,31 +224,26 @@ class Counts:
         self.states: Counter[tuple[Any, ...]] = Counter()
         self.hours: Counter[tuple[Any, ...]] = Counter()
 
-    def add(self, rows: list[Instance]) -> None:
+    def add(self, standings: Iterable[tallies.Standing]) -> None:
         oldest = timezone.now() - tallies.HOURS_KEPT
-        for row in rows:
+        for row in standings:
             for starter in (InstanceCount.ANYBODY, row.started_by):
                 self.states[row.workflow_id, starter, row.status] += 1
-            for what, moment in (("started", row.started_at), (row.status, row.ended_at)):
+            for what, moment in ((tallies.STARTED, row.started_at), (row.status, row.ended_at)):
                 if moment is not None and moment > oldest:
                     hour = moment.replace(minute=0, second=0, microsecond=0)
                     self.hours[ACCOUNT_ID, what, hour] += 1
                     self.hours[row.workflow_id, what, hour] += 1
 
-    def store(self, account: Account) -> None:
-        _copy(
-            InstanceCount,
-            [
-                InstanceCount(
-                    id=place, account=account, workflow_id=workflow, started_by=starter, status=status, rows=number
-                )
-                for place, ((workflow, starter, status), number) in enumerate(self.states.items(), start=1)
-            ],
-        )
-        _copy(
-            HourCount,
-            [
-                HourCount(id=place, scope=scope, what=what, hour=hour, rows=number)
-                for place, ((scope, what, hour), number) in enumerate(self.hours.items(), start=1)
-            ],
-        )
+    def store(self) -> None:
+        states = ("workflow_id", "started_by", "status")
+        hours = ("scope", "what", "hour")
+        _copy(InstanceCount, _numbered(self.states, states), {"account_id": ACCOUNT_ID})
+        _copy(HourCount, _numbered(self.hours, hours))
+
+
+def _numbered(counter: Counter[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {"id": place, "rows": rows} | dict(zip(names, key, strict=True))
+        for place, (key, rows) in enumerate(counter.items(), start=1)
+    ]
