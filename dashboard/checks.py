@@ -22,6 +22,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRET_LENGTH = 50
 HMAC_KEY_LENGTH = 32
+LARGEST_EVENT = 25 * 1024 * 1024  # more is never read
 CALLBACK_PATH = "/oauth/callback/"
 # These run before there is a configuration, or bring their own.
 NEED_NO_SETTINGS = frozenset({"demo", "simulator", "help", "version", "collectstatic", "makemigrations"})
@@ -132,6 +133,8 @@ def _lists() -> Iterator[str]:
 
 
 def _figures() -> Iterator[str]:
+    if not 0 < settings.CONNECT_MAX_BODY_BYTES <= LARGEST_EVENT:
+        yield f"CONNECT_MAX_BODY_BYTES must be a whole number from 1 to {LARGEST_EVENT}."
     if settings.SYNC_INTERVAL_SECONDS <= 0:
         yield "SYNC_INTERVAL_SECONDS must be a whole number above 0."
     if settings.LOG_LEVEL not in LOG_LEVELS:

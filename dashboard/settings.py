@@ -32,8 +32,13 @@ DOCUSIGN_API_URL = env.str("DOCUSIGN_API_URL", default="")
 DOCUSIGN_REVOKE = read_flag(env, "DOCUSIGN_REVOKE", default=DOCUSIGN_ENVIRONMENT == "simulator")
 CONSOLE_ACCOUNTS = [account.strip().lower() for account in env.list("CONSOLE_ACCOUNTS", default=[])]
 CONNECT_HMAC_KEYS = env.list("CONNECT_HMAC_KEYS", default=[])
+CONNECT_MAX_BODY_BYTES = read_setting(env.int, "CONNECT_MAX_BODY_BYTES", default=1_048_576)
+# A Docusign user who reads the mirror by JWT grant: the user's id, and the RSA key as PEM text or the path of its file.
+DOCUSIGN_SERVICE_USER = env.str("DOCUSIGN_SERVICE_USER", default="")
+DOCUSIGN_SERVICE_KEY = env.str("DOCUSIGN_SERVICE_KEY", default="")
 IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
 SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=10 if IS_SIMULATED else 900)
+FULL_SYNC_INTERVAL_SECONDS = read_setting(env.int, "FULL_SYNC_INTERVAL_SECONDS", default=86_400)
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # --- Stores ---------------------------------------------------------------------------------------------------------
@@ -74,6 +79,7 @@ MIDDLEWARE = [
     # Pads each answer at random, so that its length betrays no secret in it (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.middleware.HookMiddleware",
     "dashboard.middleware.PollMiddleware",
     "dashboard.middleware.SizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -11,6 +11,11 @@ def sync_membership(membership_id: int, is_background: bool = False) -> None:
 
 
 @task()
+def sync_account(account_id: str) -> None:
+    worker_jobs.sync_account(account_id)
+
+
+@task()
 def read_instance(instance_id: str, membership_id: int) -> None:
     worker_jobs.read_instance(instance_id, membership_id)
 
@@ -23,6 +28,11 @@ def read_contract(workflow_id: str, membership_id: int) -> None:
 @task()
 def read_triggered(operation_id: str, instance_id: str) -> None:
     worker_jobs.read_triggered(operation_id, instance_id)
+
+
+@task()
+def apply_deliveries(account_id: str, lease: int) -> None:
+    worker_jobs.apply_deliveries(account_id, lease)
 
 
 @task()

@@ -21,12 +21,14 @@ from dashboard.views import (
 
 urlpatterns = [
     path("", overview.index, name="overview"),
+    path("seen/", overview.mark_seen, name="overview-seen"),
     path("signin/", sign_in.page, name="signin"),
     path("signin/start/", sign_in.start, name="signin-start"),
     path("oauth/callback/", sign_in.callback, name="oauth-callback"),
     path("signout/", sign_in.sign_out, name="signout"),
     path("account/switch/", connections.switch, name="account-switch"),
     path("preferences/theme/", preferences.theme, name="theme"),
+    path("preferences/zone/", preferences.zone, name="zone"),
     path("preferences/", preferences.page, name="preferences"),
     path("connections/", connections.index, name="connections"),
     path("connections/disconnect/", connections.disconnect, name="connection-disconnect"),

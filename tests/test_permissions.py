@@ -14,9 +14,10 @@ from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, l
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
 PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz"}
-SIGNED_IN = {"preferences"}
+SIGNED_IN = {"preferences", "zone"}
 GUARDED: dict[str, tuple[str, str]] = {
     "overview": ("overview.view", ""),
+    "overview-seen": ("overview.view", ""),
     "account-switch": ("account.switch", ""),
     "connections": ("connection.view", ""),
     "connection-disconnect": ("connection.disconnect", ""),

@@ -8,7 +8,8 @@ from typing import Any
 from django.db.models import Model
 
 from dashboard import crypto
-from dashboard.models import Connection, Instance, Operation
+from dashboard.models import Connection, HookKey, Instance, Operation
+from dashboard.services.hooks import key_place
 from dashboard.services.tokens import token_place
 from dashboard.services.triggers import payload_place, url_place
 
@@ -21,6 +22,7 @@ SEALED: tuple[tuple[type[Model], str, Place], ...] = (
     (Connection, "sealed_refresh_token", lambda row: token_place(row, "refresh_token")),
     (Instance, "sealed_url", lambda row: url_place(row.pk)),
     (Operation, "sealed_payload", payload_place),
+    (HookKey, "sealed_key", key_place),
 )
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
-from dashboard.services import reconcile, sync, tallies
+from dashboard.services import deliveries, reconcile, sync, tallies
 from dashboard.services.timings import HEARTBEAT_KEPT
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ REGULARS = (
     Regular("sweep", timedelta(seconds=10), reconcile.sweep),
     Regular("settle", timedelta(seconds=3), reconcile.settle_due),
     Regular("sync", timedelta(seconds=3), sync.run_due),
+    Regular("deliveries", timedelta(seconds=0.5), deliveries.run_due),
+    Regular("purge", timedelta(hours=1), deliveries.purge),
     Regular("forget", timedelta(hours=6), tallies.forget_old_hours),
 )
 

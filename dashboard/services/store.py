@@ -6,7 +6,7 @@ The one rule: "nothing was sent" is said only around what runs before the first 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from dashboard.services.errors import StoreBusy
 
@@ -20,3 +20,19 @@ def before_sending() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise StoreBusy(BUSY) from error
+
+
+@contextmanager
+def waiting_at_most(milliseconds: int) -> Iterator[None]:
+    """Around writes whose sender must soon know that they failed: the database waits no longer than this for a lock."""
+    is_sqlite = connection.vendor == "sqlite"
+    usual = int(float(connection.settings_dict["OPTIONS"].get("timeout", 5)) * 1000)
+    before = f"PRAGMA busy_timeout = {milliseconds:d}" if is_sqlite else f"SET lock_timeout = {milliseconds:d}"
+    after = f"PRAGMA busy_timeout = {usual:d}" if is_sqlite else "RESET lock_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(before)
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(after)

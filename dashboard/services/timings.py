@@ -32,10 +32,32 @@ SYNC_LEASE = timedelta(seconds=120)  # renewed with every answer
 SYNC_SHARE = 10  # a sync waits at least this many times as long as the last one took
 SYNC_RETRY_AFTER = timedelta(seconds=15)
 ACCOUNT_LIST_PROBE_EVERY = timedelta(days=1)
+PASS_KEPT = timedelta(hours=6)  # a pass that is older begins anew; how long page tokens live is not documented
+CHEAP_PASS_CALLS = 5  # a full pass of so few calls is made each time, since it is all that is needed
+SINGLE_READS = 50  # running instances that a list did not show, read one by one in a pass
+FAN_OUT = 4  # lists of workflows that are read at the same time
+QUIET_SHARE = 4  # a workflow in which nothing runs is read this many times less often
+SERVICE_RETRY_AFTER = timedelta(hours=1)  # a service user who may not read is not asked more often
 
-POLLING_FLOOR = 0.4  # of the hour's calls: below it only people's own actions call Docusign
+HOURLY_CALLS = 3_000  # of an account, over all its apps, until Docusign's headers say otherwise
+BURST_CALLS = 200
+PRODUCTION_BURST_CALLS = 500
+BURST = timedelta(seconds=30)
+BURST_END_SECONDS = 1.0  # a call that is claimed so shortly before the end may be counted in the next window
+RESET_SLACK = timedelta(seconds=1)  # Docusign names the reset in whole seconds
+CLOCK_SKEW = timedelta(seconds=60)  # between our own machines
+LIMIT_JITTER = 0.1
+
 BREAKER_FAILURES = 5
 BREAKER_OPEN = timedelta(seconds=30)
+WATCH = timedelta(seconds=60)
+WATCH_CALLS = 20
 
 HEARTBEAT_SECONDS = 5.0
 HEARTBEAT_KEPT = timedelta(hours=1)
+
+DELIVERY_LEASE = timedelta(seconds=90)  # longer than the reads of one batch, which stop in time before its end
+DELIVERY_BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (3, 10, 30, 60, 300))
+DELIVERY_TRIES = 12  # then the account's own reading finds what the event spoke of
+DELIVERY_LOOKS = 3  # where Docusign does not show yet what its own event says
+DELIVERIES_KEPT = timedelta(days=31)  # a message that comes again within 30 days is known

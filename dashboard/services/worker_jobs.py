@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
-from dashboard.services import audit, contracts, operations, sync
+from dashboard.services import audit, contracts, deliveries, operations, passes, sync
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import bump
 from dashboard.services.refreshes import read_instance as read_one
@@ -23,6 +23,13 @@ def sync_membership(membership_id: int, is_background: bool = False) -> None:
     membership = PEOPLE.filter(pk=membership_id).first()
     if membership is not None:
         sync.sync_membership(membership, is_background=is_background)
+
+
+def sync_account(account_id: str) -> None:
+    """The shared reading of an account, from where it is."""
+    account = Account.objects.select_related("sync", "budget").filter(pk=account_id).first()
+    if account is not None:
+        passes.read_account(account)
 
 
 def read_instance(instance_id: str, membership_id: int) -> None:
@@ -77,6 +84,13 @@ def note_round_trip(operation: Operation, name: str) -> None:
                 operation=operation,
                 reason="Docusign did not return an instance name as it was sent.",
             )
+
+
+def apply_deliveries(account_id: str, lease: int) -> None:
+    """The events of one account that were claimed together."""
+    account = Account.objects.select_related("budget").filter(pk=account_id).first()
+    if account is not None:
+        deliveries.apply_claimed(account, lease)
 
 
 def settle_operation(operation_id: str) -> None:
