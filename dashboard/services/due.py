@@ -1,9 +1,10 @@
-"""When a person's mirror is due, and who is due now.
+"""When an account's mirror and a person's proofs are due, who is due now, and how fresh a person's lists are.
 
 The one rule: a page that is opened or polled costs Docusign nothing; at most it queues one job for the worker.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,10 +12,12 @@ from django.db import OperationalError
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from dashboard.models import Connection, Membership, Rights, Workflow, WorkflowAccess
-from dashboard.services import budget, jobs
+from dashboard.models import Account, AccountSync, Connection, Membership, Rights, Workflow, WorkflowAccess
+from dashboard.services import budget, jobs, service_user
+from dashboard.services.accounts import served_accounts
 from dashboard.services.errors import ReconnectNeeded
 from dashboard.services.timings import (
+    CHEAP_PASS_CALLS,
     CONTRACT_PATIENCE,
     LOOK_NOTE_EVERY,
     LOOKED_RECENTLY,
@@ -27,6 +30,15 @@ from dashboard.services.timings import (
 from dashboard.services.visibility import is_connected
 
 log = logging.getLogger(__name__)
+PATIENCE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the last look did not end, and when that was."""
+
+    message: str
+    at: datetime
 
 
 def interval() -> timedelta:
@@ -34,21 +46,79 @@ def interval() -> timedelta:
     return timedelta(seconds=settings.SYNC_INTERVAL_SECONDS)
 
 
+def sync_of(account: Account) -> AccountSync | None:
+    """How far the account's shared reading is; None before the first."""
+    return getattr(account, "sync", None)
+
+
+def is_full_due(row: AccountSync) -> bool:
+    """Whether everything is read again: at first, once a day, and each time where that costs next to nothing."""
+    if row.full_at is None or row.calls <= CHEAP_PASS_CALLS:
+        return True
+    return row.full_at <= timezone.now() - timedelta(seconds=settings.FULL_SYNC_INTERVAL_SECONDS)
+
+
+def is_covered(membership: Membership) -> bool:
+    """Whether the account's shared reading brings all that this person may see: it is theirs, or a proven manager's."""
+    row = sync_of(membership.account)
+    if row is None or row.recent_at is None:
+        return False
+    return row.identity_id == membership.pk or bool(row.shows_all and membership.account.has_account_list)
+
+
+def freshness_of(membership: Membership) -> datetime | None:
+    """As of when this person's lists are true; None before the first reading that covers them."""
+    row = sync_of(membership.account)
+    shared = row.recent_at if row is not None and is_covered(membership) else None
+    if membership.rights == Rights.UNPROVEN and membership.synced_at is None:
+        return None
+    return max(filter(None, (membership.synced_at, shared)), default=None)
+
+
+def trouble_of(membership: Membership) -> Trouble | None:
+    """The last look that failed for this person, unless one has ended well since."""
+    row, fresh = sync_of(membership.account), freshness_of(membership)
+    found = []
+    if membership.sync_failed_at is not None:
+        found.append(Trouble(membership.sync_error, membership.sync_failed_at))
+    if row is not None and row.failed_at is not None and (is_covered(membership) or fresh is None):
+        found.append(Trouble(row.error, row.failed_at))
+    found = [trouble for trouble in found if fresh is None or trouble.at > fresh]
+    return max(found, key=lambda trouble: trouble.at, default=None)
+
+
+def is_being_read(membership: Membership) -> bool:
+    """Whether a look that this person asked for, or that brings their rows, is queued or under way."""
+    row, recent = sync_of(membership.account), timezone.now() - PATIENCE
+    queued = [membership.sync_queued_at]
+    if row is not None and (is_covered(membership) or row.recent_at is None):
+        queued.append(row.queued_at)
+    return any(moment is not None and moment > recent for moment in queued)
+
+
 def next_look_at(membership: Membership) -> datetime | None:
     """When the worker looks again, for the line that says how old a list is."""
-    if membership.synced_at is None:
+    row, fresh = sync_of(membership.account), freshness_of(membership)
+    if fresh is None:
         return None
-    planned, saved = membership.synced_at + patience_with(membership), budget.saved_until(membership.account)
-    return max(planned, saved) if saved else planned
+    is_shared = row is not None and is_covered(membership)
+    planned = fresh + (account_patience(row) if is_shared and row else patience_with(membership))
+    moments = [planned, budget.saved_until(membership.account), row.not_before if row and is_shared else None]
+    return max(moment for moment in moments if moment is not None)
 
 
 def patience_with(membership: Membership) -> timedelta:
-    """The time between two syncs; a large account must not keep the worker busy for more than a tenth of it."""
+    """The time between two own readings; a large one must not keep the worker busy for more than a tenth of it."""
     return max(interval(), timedelta(seconds=membership.sync_seconds * SYNC_SHARE))
 
 
+def account_patience(row: AccountSync) -> timedelta:
+    """The time between two passes of an account, by the same rule."""
+    return max(interval(), timedelta(seconds=row.seconds * SYNC_SHARE))
+
+
 def look(membership: Membership) -> bool:
-    """A page was opened: note it, and queue this person's sync if it is due. Never calls Docusign."""
+    """A page was opened: note it, and queue what is due for this person. Never calls Docusign."""
     try:
         return _note_look(membership)
     except OperationalError:  # a page can be read while nothing can be written (D-3); its next poll notes the look
@@ -58,10 +128,9 @@ def look(membership: Membership) -> bool:
 
 def _note_look(membership: Membership) -> bool:
     now = timezone.now()
-    mine = Membership.objects.filter(pk=membership.pk)
     if membership.looked_at is None or membership.looked_at <= now - LOOK_NOTE_EVERY:
-        mine.update(looked_at=now)
-    return is_connected(membership) and _is_due(membership, now) and _queue(membership, now)
+        Membership.objects.filter(pk=membership.pk).update(looked_at=now)
+    return is_connected(membership) and _is_person_due(membership, now) and _queue(membership, now)
 
 
 def refresh_now(membership: Membership) -> bool:
@@ -69,16 +138,20 @@ def refresh_now(membership: Membership) -> bool:
     if not is_connected(membership):
         raise ReconnectNeeded("Connect to Docusign again to refresh.")
     now = timezone.now()
-    recent = now - REFRESH_DEBOUNCE
-    rows = Membership.objects.filter(
-        Q(sync_queued_at=None) | Q(sync_queued_at__lt=recent),
-        Q(synced_at=None) | Q(synced_at__lt=recent),
-        pk=membership.pk,
-    )
+    recent, fresh = now - REFRESH_DEBOUNCE, freshness_of(membership)
+    if fresh is not None and fresh >= recent:
+        return False
+    rows = Membership.objects.filter(Q(sync_queued_at=None) | Q(sync_queued_at__lt=recent), pk=membership.pk)
     if not rows.update(sync_queued_at=now, sync_failed_at=None):
         return False
     jobs.enqueue("sync_membership", membership.pk, priority=jobs.PEOPLE_FIRST)
     return True
+
+
+def want_account(account: Account) -> None:
+    """An event or a deed says that something moved: the next pass comes at once, however often it is said."""
+    AccountSync.objects.get_or_create(account=account)
+    AccountSync.objects.filter(account=account).update(wanted_at=timezone.now())
 
 
 def want_contract(workflow: Workflow, membership: Membership) -> bool:
@@ -95,17 +168,37 @@ def want_contract(workflow: Workflow, membership: Membership) -> bool:
     return True
 
 
-def _is_due(membership: Membership, now: datetime) -> bool:
+def _is_person_due(membership: Membership, now: datetime) -> bool:
+    """Whether this person's proof has to be renewed, or their own reading made, since no shared one covers them."""
     if membership.sync_failed_at and membership.sync_failed_at > now - SYNC_RETRY_AFTER:
         return False
-    if membership.synced_at is None:
+    fresh = freshness_of(membership)
+    if fresh is None:
         return True
     if budget.saved_until(membership.account):
         return False
-    if membership.synced_at <= now - patience_with(membership):
-        return True
     proven = membership.rights_proven_at
-    return proven is None or proven <= now - PROOF_RENEWED_AFTER
+    if proven is None or proven <= now - PROOF_RENEWED_AFTER:
+        return True
+    return not is_covered(membership) and fresh <= now - patience_with(membership)
+
+
+def is_account_due(account: Account, now: datetime) -> bool:
+    """Whether the account's shared reading has to be made, or has to go on."""
+    row = sync_of(account)
+    if row is None:
+        return True
+    if any(moment is not None and moment > now for moment in (row.lease_until, row.not_before)):
+        return False
+    if row.failed_at is not None and row.failed_at > now - SYNC_RETRY_AFTER:
+        return False
+    if row.recent_at is None:
+        return True
+    if budget.saved_until(account):
+        return False
+    began = max(filter(None, (row.began_at, row.recent_at)))
+    is_wanted = row.wanted_at is not None and row.wanted_at > began and began <= now - REFRESH_DEBOUNCE
+    return bool(row.kind) or is_wanted or row.recent_at <= now - account_patience(row)
 
 
 def _queue(membership: Membership, now: datetime) -> bool:
@@ -119,10 +212,22 @@ def _queue(membership: Membership, now: datetime) -> bool:
     return True
 
 
+def _queue_account(account: Account, now: datetime) -> bool:
+    """The same for the shared reading."""
+    AccountSync.objects.get_or_create(account=account)
+    lost = now - SYNC_QUEUE_PATIENCE
+    rows = AccountSync.objects.filter(Q(queued_at=None) | Q(queued_at__lt=lost), account=account)
+    rows = rows.filter(Q(lease_until=None) | Q(lease_until__lt=now))
+    if not rows.update(queued_at=now):
+        return False
+    jobs.enqueue("sync_account", account.pk)
+    return True
+
+
 def connected() -> QuerySet[Membership]:
     """Everybody whose grant works, those who looked last first."""
     return (
-        Membership.objects.select_related("user", "user__connection", "account__budget")
+        Membership.objects.select_related("user", "user__connection", "account__budget", "account__sync")
         .filter(
             is_active=True,
             user__is_active=True,
@@ -134,24 +239,26 @@ def connected() -> QuerySet[Membership]:
 
 
 def due(now: datetime | None = None) -> list[Membership]:
-    """Those who looked lately, and for accounts that nobody looks at the person who sees most."""
+    """The people who looked lately and whose proof or own reading is due."""
     now = now or timezone.now()
-    people = list(connected())
-    lookers = [row for row in people if row.looked_at and row.looked_at >= now - LOOKED_RECENTLY]
-    watched = {row.account_id for row in lookers}
-    quiet: dict[object, list[Membership]] = {}
-    for row in people:
-        if row.account_id not in watched:
-            quiet.setdefault(row.account_id, []).append(row)
-    return [row for row in [*lookers, *map(_widest, quiet.values())] if _is_due(row, now)]
+    lookers = connected().filter(looked_at__gte=now - LOOKED_RECENTLY)
+    return [row for row in lookers if _is_person_due(row, now)]
 
 
-def _widest(rows: list[Membership]) -> Membership:
-    order = {Rights.MANAGE: 0, Rights.UNPROVEN: 1, Rights.OWN: 2, Rights.NONE: 3}
-    return min(rows, key=lambda row: order[Rights(row.rights)])
+def due_accounts(now: datetime | None = None) -> list[Account]:
+    """The accounts whose shared reading is due and can be made by somebody."""
+    now = now or timezone.now()
+    allowed = connected().filter(may_sync=True).exclude(rights=Rights.NONE)
+    accounts = served_accounts().select_related("sync", "budget")
+    if not service_user.is_configured():
+        accounts = accounts.filter(pk__in=allowed.order_by().values("account"))
+    return [account for account in accounts if is_account_due(account, now)]
 
 
 def run_due() -> int:
-    """Queue a sync for everybody who is due."""
+    """Queue what is due: people first, since their syncs read the account as well."""
     now = timezone.now()
-    return sum(_queue(row, now) for row in due(now))
+    people = due(now)
+    number = sum(_queue(row, now) for row in people)
+    busy = {row.account_id for row in people}
+    return number + sum(_queue_account(account, now) for account in due_accounts(now) if account.pk not in busy)

@@ -1,31 +1,46 @@
-"""A person's own sync: everything that Docusign shows to their token, taken into the mirror.
+"""Making a person's mirror true: their own proofs first, then whichever reading covers them.
 
-The one rule: each page that came whole counts, the end of the list is believed only when it came, and rights are proven anew
-each time that a person asks, and every few minutes by the worker itself. When somebody is due is said in `due`; reading a
-single object is in `refreshes`.
+The one rule: rights are proven with the person's own token only; rows may come from the reading that all share. When somebody is
+due is said in `due`; the shared reading is in `passes`; reading a single object is in `refreshes`.
 """
 
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
-from dashboard.models import Account, InstanceChange, InstanceDenial, Membership, Rights, Workflow, WorkflowAccess
-from dashboard.services.calls import calling, explained, is_denial, sentence_of
-from dashboard.services.due import due, look, next_look_at, refresh_now, run_due, want_contract
+from dashboard.models import Account, Membership, Rights, Workflow
+from dashboard.services import account_lists, identities, passes, proofs, service_user, workflow_passes
+from dashboard.services.budget import Lane
+from dashboard.services.calls import calling, explained
+from dashboard.services.due import (
+    due,
+    freshness_of,
+    is_account_due,
+    is_covered,
+    look,
+    next_look_at,
+    refresh_now,
+    run_due,
+    sync_of,
+    want_account,
+    want_contract,
+)
 from dashboard.services.errors import ServiceError
-from dashboard.services.instances import Applied, apply_instances, bump, mark_missing
-from dashboard.services.refreshes import note_others, refresh_instance, refresh_workflow
-from dashboard.services.timings import ACCOUNT_LIST_PROBE_EVERY, PROOF_KEPT, READ_DEADLINE_SECONDS, SYNC_LEASE
-from dashboard.services.visibility import own_id
-from dashboard.services.workflows import apply_access, apply_workflows, remove_access
-from maestro_api import Forbidden, MaestroClient, MaestroError, NotFound
+from dashboard.services.listings import NotWhole, OwnProgress, Reading
+from dashboard.services.passes import Outcome
+from dashboard.services.refreshes import refresh_instance, refresh_workflow
+from dashboard.services.timings import READ_DEADLINE_SECONDS, SYNC_LEASE
+from maestro_api import MaestroClient, MaestroError, NotFound
 
 __all__ = [
     "due",
+    "freshness_of",
     "look",
     "next_look_at",
     "refresh_instance",
@@ -33,12 +48,11 @@ __all__ = [
     "refresh_workflow",
     "run_due",
     "sync_membership",
+    "want_account",
     "want_contract",
 ]
 
 log = logging.getLogger(__name__)
-PAGE_SIZE = 1000
-LIST = InstanceChange.Source.LIST
 
 
 class LeaseLost(Exception):
@@ -46,23 +60,23 @@ class LeaseLost(Exception):
 
 
 def sync_membership(membership: Membership, *, is_background: bool = False) -> bool:
-    """Read everything that this person may see. False when another worker does so, or when it could not end.
+    """Make everything true for this person. False when another worker does so, or when it could not end.
 
-    `is_background`: nobody asked, so a proof of rights that is minutes old is not asked for again.
+    `is_background`: nobody asked, so a proof of rights that is minutes old is kept, and a fresh shared reading is enough.
     """
     lease = _take_lease(membership)
     if lease is None:
         return False
     try:
-        with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:
-            _sync(client, membership, lease, keeps_proof=is_background)
+        return _sync(membership, lease, is_background=is_background)
     except LeaseLost:
         return False
+    except NotWhole as doubt:
+        return _failed(membership, lease, doubt.message)
     except MaestroError as error:
         return _failed(membership, lease, explained(error).message)
     except ServiceError as error:
         return _failed(membership, lease, error.message)
-    return True
 
 
 def _take_lease(membership: Membership) -> str | None:
@@ -89,105 +103,81 @@ def _failed(membership: Membership, lease: str, message: str) -> bool:
     return False
 
 
-def _done(membership: Membership, lease: str, began: datetime) -> None:
-    now = timezone.now()
-    seconds = max((now - began).total_seconds(), 0.0)
-    _end(membership, lease, synced_at=now, sync_seconds=seconds, sync_error="", sync_failed_at=None)
+def _done(membership: Membership, lease: str, began: datetime) -> bool:
+    seconds = max((timezone.now() - began).total_seconds(), 0.0)
+    _end(membership, lease, synced_at=began, sync_seconds=seconds, sync_error="", sync_failed_at=None)
+    return True
 
 
-def _sync(client: MaestroClient, membership: Membership, lease: str, *, keeps_proof: bool) -> None:
-    began = timezone.now()
-    try:
-        listing = client.list_workflows()
-        listed = apply_workflows(membership.account, listing)
-        apply_access(membership, listed)
-        _keep_lease(membership, lease)
-        if _has_account_list(client, membership.account):
-            is_proven = keeps_proof and _is_freshly_proven(membership)
-            _sync_account(client, membership, lease, began, is_proven=is_proven)
-        else:
-            _sync_each(client, membership, lease, began, listed)
-    except Forbidden as error:
-        remove_access(membership)
-        prove(membership, Rights.NONE, message=error.detail)
-    _done(membership, lease, began)
+def _sync(membership: Membership, lease: str, *, is_background: bool) -> bool:
+    began, lane = timezone.now(), Lane.BACKGROUND if is_background else Lane.PEOPLE
+    with calling(membership, deadline=READ_DEADLINE_SECONDS, lane=lane) as client:
+        listed = proofs.prove_person(client, membership, keeps_proof=is_background)
+    if listed is None:
+        return _done(membership, lease, began)
+    _keep_lease(membership, lease)
+    account = _renew_account(membership)
+    if is_background and account.has_account_list and is_covered(membership) and not is_account_due(account, began):
+        _end(membership, lease, sync_error="", sync_failed_at=None)
+        return True
+    if _would_be_covered(membership):
+        is_reader = identities.reader_of(account) == membership and not service_user.works_for(account)
+        # Without the account-level list each list is a proof of what it shows of others, so the reader needs them all.
+        wants_full = not account.has_account_list
+        outcome = passes.read_account(account, lane=lane, wants_full=wants_full, known=listed, known_to=membership)
+        account = _renew_account(membership)
+        if outcome is Outcome.WHOLE and is_covered(membership):
+            return _done(membership, lease, began)
+        if outcome is Outcome.BUSY or is_reader:
+            return _without_a_pass(membership, lease, outcome)
+    with calling(membership, deadline=READ_DEADLINE_SECONDS, lane=lane) as client:
+        _read_own(client, membership, lease, listed, began, lane)
+    return _done(membership, lease, began)
 
 
-def prove(membership: Membership, rights: Rights, *, message: str = "") -> None:
-    """Docusign just showed what this person may see (V-2)."""
-    rows = Membership.objects.filter(pk=membership.pk)
-    if rows.exclude(rights=rights, rights_message=message).update(
-        rights=rights, rights_message=message, rights_version=F("rights_version") + 1
-    ):
-        bump(membership.account_id)
-    rows.update(rights_proven_at=timezone.now())
+def _renew_account(membership: Membership) -> Account:
+    """The account with its shared reading and budget as they are now."""
+    membership.account = Account.objects.select_related("sync", "budget").get(pk=membership.account_id)
+    return membership.account
 
 
-def _has_account_list(client: MaestroClient, account: Account) -> bool:
-    """Whether the newest operation exists here; asked once a day."""
-    now = timezone.now()
-    account.refresh_from_db()
-    probed = account.account_list_probed_at
-    if account.has_account_list is not None and probed is not None and probed > now - ACCOUNT_LIST_PROBE_EVERY:
-        return account.has_account_list
-    has_it = client.supports_account_list()
-    Account.objects.filter(pk=account.pk).update(has_account_list=has_it, account_list_probed_at=now)
-    return has_it
-
-
-def _is_freshly_proven(membership: Membership) -> bool:
-    fresh = timezone.now() - PROOF_KEPT
-    rows = Membership.objects.filter(pk=membership.pk, rights__in=(Rights.MANAGE, Rights.OWN))
-    return rows.filter(rights_proven_at__gt=fresh).exists()
-
-
-def _sync_account(
-    client: MaestroClient, membership: Membership, lease: str, began: datetime, *, is_proven: bool
-) -> None:
-    """The account-level list, page by page, after the question whether it shows everybody's instances."""
+def _would_be_covered(membership: Membership) -> bool:
+    """Whether a pass of the account will show all that this person may see: it reads with their token, or a manager's."""
     account = membership.account
-    manages = False  # who was not asked anew is believed to be shown their own instances only
-    try:
-        if not is_proven:
-            manages = client.manages_account(own_id(membership)) is True
-            prove(membership, Rights.MANAGE if manages else Rights.OWN)
-        is_whole = True
-        for page in client.iter_account_instances(page_size=PAGE_SIZE):
-            _take(membership, apply_instances(account, page.items, source=LIST))
-            is_whole = is_whole and not page.oddities
-            _keep_lease(membership, lease)
-    except NotFound:
-        # It went away since the last probe; the next sync asks workflow by workflow.
-        Account.objects.filter(pk=account.pk).update(has_account_list=False)
-        raise
-    if is_whole:
-        mark_missing(account, since=began, started_by="" if manages else own_id(membership))
+    if service_user.works_for(account):
+        row = sync_of(account)
+        return bool(account.has_account_list) and (row is None or row.identity_id is not None or row.shows_all)
+    reader = identities.reader_of(account)
+    if reader is None:
+        return False
+    return reader == membership or bool(account.has_account_list and reader.rights == Rights.MANAGE)
 
 
-def _sync_each(
-    client: MaestroClient, membership: Membership, lease: str, began: datetime, listed: list[Workflow]
+def _without_a_pass(membership: Membership, lease: str, outcome: Outcome) -> bool:
+    """Somebody else reads, the budget waits, or Docusign did not answer: the person's proof stands, their rows are older."""
+    row = sync_of(membership.account)
+    if outcome is Outcome.FAILED and row is not None:
+        return _failed(membership, lease, row.error)
+    if outcome is Outcome.BUSY:
+        want_account(membership.account)
+    _end(membership, lease)
+    return False
+
+
+def _read_own(
+    client: MaestroClient, membership: Membership, lease: str, listed: Sequence[Workflow], began: datetime, lane: Lane
 ) -> None:
-    """Without the account-level list: the list of each workflow. What it shows of others is proven per workflow."""
-    prove(membership, Rights.OWN)
-    for workflow in listed:
+    """All that Docusign shows to this person's own token, for those whom the shared reading does not cover."""
+    account, reader = membership.account, identities.as_reader(membership)
+    progress = OwnProgress(partial(_keep_lease, membership, lease))
+    made = Reading(account, client, reader, progress, began, lane, membership.rights == Rights.MANAGE)
+    made.prove_again = partial(proofs.prove_rights, client, membership)
+    if account.has_account_list:
         try:
-            listing = client.list_instances(str(workflow.pk))
-        except MaestroError as error:
-            if not is_denial(error):
+            account_lists.read_all(made)
+        except NotFound:
+            if proofs.has_account_list(client, account, asks_again=True):
                 raise
-            WorkflowAccess.objects.filter(user_id=membership.user_id, workflow=workflow).update(others_proven_at=None)
-            log.info("A workflow's list was refused: %s", sentence_of(error), extra={"workflow": str(workflow.pk)})
-            continue
-        _take(membership, apply_instances(membership.account, listing, source=LIST, workflow_id=workflow.pk))
-        note_others(membership, workflow.pk, [item.started_by for item in listing])
-        if not listing.oddities and not listing.warnings:
-            mark_missing(membership.account, since=began, started_by=own_id(membership), workflow_id=workflow.pk)
-        _keep_lease(membership, lease)
-
-
-def _take(membership: Membership, applied: Applied) -> None:
-    """What Docusign lists to this person is no longer denied to them."""
-    if applied.seen:
-        InstanceDenial.objects.filter(user_id=membership.user_id, instance_id__in=applied.seen).delete()
-    for oddity in applied.oddities[:5]:
-        log.warning(oddity, extra={"account": str(membership.account_id)})
+        else:
+            return
+    workflow_passes.read_each(made, listed, marks_progress=False)

@@ -1,4 +1,4 @@
-"""A person's own sync: complete lists count, refusals narrow, two workers never do it twice."""
+"""A person's sync: own proofs first, then the shared reading; complete lists count, refusals narrow."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,10 +8,22 @@ import pytest
 from django.utils import timezone
 from django_tasks import default_task_backend
 
-from dashboard.models import Account, ApiBudget, Instance, InstanceDenial, Membership, Rights, Workflow, WorkflowAccess
-from dashboard.services import budget, sync, visibility
+from dashboard.models import (
+    Account,
+    AccountSync,
+    ApiBudget,
+    Instance,
+    InstanceDenial,
+    Membership,
+    Rights,
+    Workflow,
+    WorkflowAccess,
+)
+from dashboard.services import budget, due, sync, visibility
 from dashboard.services.banners import banners_for
+from dashboard.services.due import is_account_due
 from dashboard.services.errors import ReconnectNeeded, Refused
+from dashboard.services.identities import reader_of
 from maestro_api import LimitState
 from maestro_api.simulator import MAIN_ACCOUNT_ID, SECOND_ACCOUNT_ID, Simulator
 from tests.factories import AccountFactory, person, sealed_tokens
@@ -46,6 +58,16 @@ def shown(membership: Membership) -> set[str]:
 
 def queued() -> list[str]:
     return [result.task.name for result in default_task_backend.results]
+
+
+def age(membership: Membership, by: timedelta) -> Membership:
+    """The last readings were so long ago; the person as a page would find them."""
+    then = timezone.now() - by
+    Membership.objects.filter(pk=membership.pk).update(synced_at=then)
+    AccountSync.objects.filter(account=membership.account_id).update(began_at=then, recent_at=then, ended_at=then)
+    return Membership.objects.select_related("account__budget", "account__sync", "user__connection").get(
+        pk=membership.pk
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -120,14 +142,17 @@ def test_no_answer_ever_deletes_a_row(do: dict[str, Any], ada: Membership, simul
 def test_a_complete_list_marks_what_it_lacks_and_an_incomplete_one_does_not(
     ada: Membership, simulator: Simulator
 ) -> None:
-    """R-10: "not seen since" needs a list that came whole."""
-    match = {"path": "workflow-instances"}
-    simulator.set_faults([{"match": match, "do": {"body": {"instances": [{"name": "no id"}]}}}])
-    sync.sync_membership(ada)
-    assert not Instance.objects.exclude(missing_since=None).exists()
-    simulator.set_faults([{"match": match, "do": {"body": {"instances": []}}}])
-    sync.sync_membership(ada)
-    assert not Instance.objects.filter(missing_since=None).exists()
+    """R-10: "not seen since" needs a list that came whole; an empty one is not believed while instances are known."""
+    kept = str(Instance.objects.exclude(started_by=ada.user.sub).first().pk)
+    for bad in ([{"name": "no id"}], [], [{"id": kept}, {"name": "no id"}]):
+        fault = {"match": {"path": "workflow-instances"}, "do": {"body": {"instances": bad}}}
+        simulator.set_faults([fault])
+        assert not sync.sync_membership(ada)
+        assert "stays as it was" in ada.sync_error
+        assert not Instance.objects.exclude(missing_since=None).exists()
+    simulator.set_faults([{"match": {"path": "workflow-instances"}, "do": {"body": {"instances": [{"id": kept}]}}}])
+    assert sync.sync_membership(ada)
+    assert [str(row.pk) for row in Instance.objects.filter(missing_since=None)] == [kept]
 
 
 def test_a_failed_sync_keeps_the_mirror_and_says_why(ada: Membership, simulator: Simulator) -> None:
@@ -163,11 +188,15 @@ def test_the_worker_asks_for_rights_every_five_minutes_and_a_person_at_once(
     """V-2, R-7: the worker's own looks cost two calls instead of three, and a demotion shows within minutes."""
     sync.sync_membership(ada)
     simulator.clear_ledger()
+    ada = age(ada, timedelta(minutes=1))
     sync.sync_membership(ada, is_background=True)
     assert [entry["path"].rsplit("/", 1)[1] for entry in simulator.ledger()] == ["workflows", "workflow-instances"]
     simulator.set_level("Ada Admin", "prepare")
+    ada = age(ada, timedelta(minutes=1))
     sync.sync_membership(ada, is_background=True)
     assert not Instance.objects.exclude(started_by=ada.user.sub).exclude(missing_since=None).exists()
+    assert shown(ada) == at_docusign(simulator, ada, MAIN_ACCOUNT_ID)
+    simulator.set_level("Ada Admin", "manage")
     Membership.objects.filter(pk=ada.pk).update(rights_proven_at=timezone.now() - timedelta(minutes=5))
     sync.sync_membership(ada, is_background=True)
     assert shown(ada) == at_docusign(simulator, ada, MAIN_ACCOUNT_ID)
@@ -218,7 +247,8 @@ def test_refreshing_a_workflow_reads_its_instances_and_contract(
 
 def test_looking_a_hundred_times_asks_docusign_nothing_and_queues_once(ada: Membership, simulator: Simulator) -> None:
     """Opening or polling a page costs Docusign no call."""
-    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(hours=1))
+    age(ada, timedelta(hours=1))
+    Membership.objects.filter(pk=ada.pk).update(rights_proven_at=timezone.now() - timedelta(minutes=11))
     simulator.clear_ledger()
     for _ in range(100):
         ada.refresh_from_db()
@@ -232,17 +262,15 @@ def test_a_fresh_mirror_is_not_due(ada: Membership) -> None:
     assert queued() == []
 
 
-def test_a_slow_sync_is_made_less_often(ada: Membership) -> None:
+def test_a_slow_reading_is_made_less_often(ada: Membership) -> None:
     """R-7: a large account takes at most a tenth of the worker's time."""
-    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(seconds=25), sync_seconds=3.0)
-    ada.refresh_from_db()
-    assert not sync.look(ada)
-    Membership.objects.filter(pk=ada.pk).update(sync_seconds=1.0)
-    ada.refresh_from_db()
-    assert sync.look(ada)
+    AccountSync.objects.update(seconds=3.0)
+    assert not is_account_due(age(ada, timedelta(seconds=25)).account, timezone.now())
+    AccountSync.objects.update(seconds=1.0)
+    assert is_account_due(age(ada, timedelta(seconds=25)).account, timezone.now())
 
 
-@pytest.mark.parametrize(("left", "is_silent"), [(1199, True), (1200, False)])
+@pytest.mark.parametrize(("left", "is_silent"), [(1200, True), (1201, False)])
 def test_the_poller_is_silent_below_forty_percent_and_a_person_is_heeded(
     left: int, is_silent: bool, ada: Membership
 ) -> None:
@@ -250,30 +278,31 @@ def test_the_poller_is_silent_below_forty_percent_and_a_person_is_heeded(
     now = timezone.now()
     ends = now + timedelta(minutes=20)
     limits = LimitState(hourly_limit=3000, hourly_remaining=left, hourly_reset_at=ends)
-    Membership.objects.filter(pk=ada.pk).update(synced_at=now - timedelta(minutes=1), looked_at=now)
     budget.note_limits(ada.account, limits)
-    ada = Membership.objects.select_related("account__budget", "user__connection").get(pk=ada.pk)
-    assert bool(sync.due()) is not is_silent
+    ada = age(ada, timedelta(minutes=1))
+    assert bool(due.due_accounts()) is not is_silent
     assert bool(sync.next_look_at(ada) == ends) is is_silent
     assert any("looks by itself again at" in banner.text for banner in banners_for(ada)) is is_silent
-    assert sync.look(ada) is not is_silent
-    Membership.objects.filter(pk=ada.pk).update(sync_queued_at=None)
+    assert bool(due.run_due()) is not is_silent
     assert sync.refresh_now(ada)
 
 
 def test_the_poller_wakes_with_the_new_hour(ada: Membership) -> None:
     """R-3: with or without a time named by Docusign."""
-    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(hours=2), looked_at=timezone.now())
+    age(ada, timedelta(hours=2))
     budget.note_limits(ada.account, LimitState(hourly_limit=3000, hourly_remaining=7))
     ApiBudget.objects.update(hourly_reset_at=None)
-    assert sync.due() == []
-    ApiBudget.objects.update(seen_at=timezone.now() - timedelta(hours=1), hourly_reset_at=None)
-    assert [row.pk for row in sync.due()] == [ada.pk]
+    assert due.due_accounts() == []
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    ApiBudget.objects.update(seen_at=an_hour_ago, hour_began_at=an_hour_ago, hourly_reset_at=None)
+    assert due.due_accounts() == [ada.account]
 
 
 def test_refresh_now_is_heeded_once_in_ten_seconds(ada: Membership) -> None:
     """R-7: a debounce of ten seconds."""
-    Membership.objects.filter(pk=ada.pk).update(synced_at=timezone.now() - timedelta(seconds=11))
+    ada = age(ada, timedelta(seconds=9))
+    assert not sync.refresh_now(ada)
+    ada = age(ada, timedelta(seconds=11))
     assert [sync.refresh_now(ada), sync.refresh_now(ada)] == [True, False]
     assert queued() == ["sync_membership"]
 
@@ -293,9 +322,13 @@ def test_without_a_grant_nothing_is_due(ada: Membership) -> None:
 def test_an_account_that_nobody_looks_at_is_read_by_the_person_who_sees_most(ada: Membership, connect: Connect) -> None:
     pia = connect("Pia Preparer", rights=Rights.OWN)
     Membership.objects.update(synced_at=None, looked_at=None)
-    assert [row.pk for row in sync.due()] == [ada.pk]
+    age(ada, timedelta(hours=1))
+    assert sync.due() == []
+    assert sync.run_due() == 1
+    assert queued() == ["sync_account"]
+    assert reader_of(pia.account) == ada
     Membership.objects.filter(pk=pia.pk).update(looked_at=timezone.now())
-    assert [row.pk for row in sync.due()] == [pia.pk]
+    assert reader_of(pia.account) == ada
 
 
 def test_a_waiting_form_queues_its_contract_once(ada: Membership, workflow: Workflow) -> None:
