@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from dashboard import navigation
 from dashboard.models import User
-from dashboard.services import banners
+from dashboard.services import banners, overview
 
 LABELS = {"production": "Production", "demo": "Demo", "simulator": "Simulator"}
 
@@ -24,7 +24,9 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "memberships": getattr(request, "memberships", []),
         "theme": theme if theme in User.Theme.values else User.Theme.SYSTEM,
         # Callables, so that a fragment that shows none of it does not pay for it.
-        "navigation": lambda: navigation.entries(request.path) if membership else [],
+        "navigation": lambda: (
+            navigation.entries(request.path, needs=overview.needs_count(membership)) if membership else []
+        ),
         "banners": lambda: banners.banners_for(membership) if membership else [],
         "budget": lambda: banners.budget_of(membership.account) if membership else None,
         "request_id": getattr(request, "request_id", ""),

@@ -28,11 +28,11 @@ ENTRIES = (
 ICONS = {"preferences": "settings"}
 
 
-def entries(path: str) -> list[Entry]:
-    """The rail for a page; the entry whose address begins the path is the current one."""
+def entries(path: str, *, needs: int = 0) -> list[Entry]:
+    """The rail for a page; the entry whose address begins the path is the current one. `needs` wait on the overview."""
     found = []
     for name, label in ENTRIES:
         url = reverse(name)
         is_current = path == url if name == "overview" else path.startswith(url)
-        found.append(Entry(label, url, ICONS.get(name, name), is_current))
+        found.append(Entry(label, url, ICONS.get(name, name), is_current, needs if name == "overview" else 0))
     return found

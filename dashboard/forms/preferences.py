@@ -4,7 +4,7 @@ from django import forms
 
 from dashboard.forms.strict import StrictForm
 from dashboard.models import User
-from dashboard.services.preferences import time_zones
+from dashboard.services.preferences import known_zone, time_zones
 
 
 class ThemeForm(StrictForm):
@@ -19,3 +19,15 @@ class PreferencesForm(StrictForm):
         choices=lambda: [(name, name.replace("_", " ")) for name in time_zones()],
     )
     shortcuts = forms.BooleanField(label="Use keyboard shortcuts in this browser", required=False)
+
+
+class ZoneForm(StrictForm):
+    """The zone of the browser, which also knows names that are not offered here."""
+
+    time_zone = forms.CharField(max_length=64)
+
+    def clean_time_zone(self) -> str:
+        zone = known_zone(self.cleaned_data["time_zone"])
+        if not zone:
+            raise forms.ValidationError("This console does not know this time zone.")
+        return zone

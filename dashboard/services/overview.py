@@ -1,114 +1,57 @@
-"""What the first page shows: what needs a person, counts, and what changed. Its one rule: each part is bounded and obeys visibility."""
+"""What the first page shows: what needs a person, counts, days, changes. Its one rule: each part is bounded and obeys visibility."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.utils import timezone
+from django.core.cache import cache
 
-from dashboard.models import (
-    EXPIRES_SOON,
-    RUNNING_STATES,
-    Instance,
-    InstanceChange,
-    InstanceState,
-    Look,
-    Membership,
-    Operation,
-    OperationState,
-)
-from dashboard.services.instance_lists import LIST_COLUMNS, Tab, tabs_of
-from dashboard.services.lists import capped_count
-from dashboard.services.marker import without_marker
-from dashboard.services.visibility import visible_instances, visible_operations
+from dashboard.models import BUCKETS, Bucket, InstanceState, Membership
+from dashboard.services import charts, figures, needs, news
+from dashboard.services.visibility import view_of
 
-NEEDS_SHOWN = 10
-CHANGES_SHOWN = 10
-OPEN_OUTCOMES = (OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
-EXPIRING = Look("Expires soon", "warning", "expiring", loud=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """Something that waits for a person: an instance or an operation, never both."""
-
-    name: str
-    look: Look
-    story: str
-    workflow_name: str
-    since: datetime | None
-    instance: Instance | None = None
-    operation: Operation | None = None
+COUNT_KEPT_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All parts of the first page."""
+    """All parts of the first page; `counts` by tab of the list."""
 
-    tabs: dict[str, Tab]
-    unknown_count: int
-    needs: list[Need]
-    needs_total: int
-    changes: list[InstanceChange]
+    counts: Mapping[str, int]
+    needs: needs.Needs
+    chart: charts.Chart
+    news: news.News
 
 
 def overview_of(membership: Membership) -> Overview:
-    """Read everything at once: ten bounded queries."""
-    instances = visible_instances(membership)
-    operations = visible_operations(membership).filter(state__in=OPEN_OUTCOMES)
-    tabs = {tab.key: tab for tab in tabs_of(instances)}
-    unknown = capped_count(operations)
-    total = unknown + (tabs["failed"].count or 0) + (tabs["expiring"].count or 0)
-    changes = (
-        InstanceChange.objects.filter(account_id=membership.account_id, instance__in=instances)
-        .select_related("instance", "instance__workflow")
-        .order_by("-observed_at", "-pk")[:CHANGES_SHOWN]
-    )
-    return Overview(tabs, unknown, _needs(membership), total, list(changes))
+    """Read everything at once: some thirty bounded queries, however many instances there are."""
+    found = needs.needs_of(membership)
+    cache.set(_key(membership), found.total, COUNT_KEPT_SECONDS)
+    days = figures.days_of(membership)
+    chart = charts.day_chart(days, key="days", title="Instances per day")
+    return Overview(_by_tab(figures.state_counts(membership), found), found, chart, news.news_of(membership))
 
 
-def _needs(membership: Membership) -> list[Need]:
-    """Unknown outcomes first, then what expires next, then the latest failures."""
-    outcomes = visible_operations(membership).filter(state__in=OPEN_OUTCOMES).select_related("workflow", "instance")
-    rows = visible_instances(membership).select_related("workflow").only(*LIST_COLUMNS)
-    expiring = rows.filter(status__in=RUNNING_STATES, expires_at__lte=timezone.now() + EXPIRES_SOON).order_by(
-        "expires_at"
-    )
-    failed = rows.filter(status=InstanceState.FAILED).order_by("-sort_at", "-pk")
-    needs = [_of_operation(operation) for operation in outcomes.order_by("sent_at")[:NEEDS_SHOWN]]
-    ending = [_of_expiring(instance) for instance in expiring[:NEEDS_SHOWN]]
-    broken = [_of_failed(instance) for instance in failed[:NEEDS_SHOWN]]
-    free = NEEDS_SHOWN - len(needs)
-    ending = ending[: max(free // 2, free - len(broken))]  # neither kind pushes the other off the page
-    return [*needs, *ending, *broken][:NEEDS_SHOWN]
+def needs_count(membership: Membership) -> int:
+    """How much needs this person, for the rail of every page: counted again only every few seconds."""
+    if view_of(membership).scope == "unknown":
+        return 0
+    count: int | None = cache.get(_key(membership))
+    if count is None:
+        count = sum(kind.count for kind in needs.kinds_of(membership)[0])
+        cache.set(_key(membership), count, COUNT_KEPT_SECONDS)
+    return count
 
 
-def _of_operation(operation: Operation) -> Need:
-    name = (
-        str(operation.instance)
-        if operation.instance
-        else without_marker(operation.instance_name) or str(operation.workflow)
-    )
-    story = f"{operation.get_kind_display()}: we do not know whether it was done."
-    if operation.state == OperationState.NEEDS_PERSON:
-        story = f"{operation.get_kind_display()}: only a person can tell whether it was done."
-    return Need(name, operation.look, story, str(operation.workflow), operation.sent_at, operation=operation)
+def _key(membership: Membership) -> str:
+    """Rights and the mark are part of it, so that neither a right withdrawn nor a deed of the person shows late."""
+    seen = membership.seen_at.timestamp() if membership.seen_at else 0
+    is_all = membership.is_manager_now
+    return f"needs:{membership.user_id}:{membership.account_id}:{membership.rights_version}:{is_all}:{seen}"
 
 
-def _of_expiring(instance: Instance) -> Need:
-    story = "It ends by itself if nobody acts."
-    if instance.expires_at and instance.expires_at < timezone.now():
-        story = "Its time is over, but Docusign still shows it as running."
-    return Need(str(instance), EXPIRING, story, str(instance.workflow), instance.expires_at, instance)
-
-
-def _of_failed(instance: Instance) -> Need:
-    done, total = instance.last_completed_step, instance.total_steps
-    where = f"Stopped after step {done} of {total}. " if done and total else ""
-    return Need(
-        str(instance),
-        instance.look,
-        f"{where}Docusign gives no reason.",
-        str(instance.workflow),
-        instance.sort_at,
-        instance,
-    )
+def _by_tab(states: Mapping[str, int], found: needs.Needs) -> dict[str, int]:
+    counts = {str(bucket): 0 for bucket in Bucket}
+    for status, number in states.items():
+        counts[str(BUCKETS.get(InstanceState(status), Bucket.OTHER))] += number
+    numbers = {kind.key: kind.count for kind in found.kinds}
+    return counts | {"expiring": numbers.get("expiring", 0), "unknown": numbers.get("unknown", 0)}

@@ -4,9 +4,11 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard.forms.preferences import PreferencesForm, ThemeForm
+from dashboard import htmx
+from dashboard.forms.preferences import PreferencesForm, ThemeForm, ZoneForm
 from dashboard.permissions import public
 from dashboard.person import PersonRequest
 from dashboard.services import preferences
@@ -37,6 +39,18 @@ def page(request: PersonRequest) -> HttpResponse:
         _keep(response, "keys", "on" if form.cleaned_data["shortcuts"] else "off", is_http_only=False)
         return response
     return render(request, "preferences/index.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_POST
+def zone(request: PersonRequest) -> HttpResponse:
+    """Take over the browser's zone once; afterwards only the person changes it."""
+    form = ZoneForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse(status=422)
+    if preferences.adopt_time_zone(request.user, time_zone=form.cleaned_data["time_zone"]):
+        place = form.cleaned_data["time_zone"].replace("_", " ")
+        messages.info(request, f"Times are shown in the zone of your browser, {place}.", reverse("preferences"))
+    return htmx.done(request, reverse("overview"), "zoneChanged")
 
 
 def _keep(response: HttpResponse, name: str, value: str, *, is_http_only: bool) -> None:

@@ -29,8 +29,8 @@ def test_what_needs_a_person_comes_with_unknown_outcomes_first(
         workflow=workflow, instance_name="Lost ·0123456789a",
     )  # fmt: skip
     overview = signed_in(operator).get(PAGE).context["overview"]
-    assert [need.name for need in overview.needs] == ["Lost", "Ending", "Broken"]
-    assert (overview.unknown_count, overview.needs_total) == (1, 3)
+    assert [need.name for need in overview.needs.rows] == ["Lost", "Broken", "Ending"]
+    assert (overview.counts["unknown"], overview.needs.total) == (1, 3)
 
 
 def test_neither_failures_nor_endings_push_the_others_away(
@@ -39,9 +39,9 @@ def test_neither_failures_nor_endings_push_the_others_away(
     workflow = WorkflowFactory(account=operator.account)
     InstanceFactory.create_batch(20, workflow=workflow, expires_at=timezone.now() - timedelta(hours=5))
     InstanceFactory.create_batch(20, workflow=workflow, status=InstanceState.FAILED)
-    needs = signed_in(operator).get(PAGE).context["overview"].needs
-    assert [need.look.label for need in needs] == ["Expires soon"] * 5 + ["Failed"] * 5
-    assert needs[0].story == "Its time is over, but Docusign still shows it as running."
+    needs = signed_in(operator).get(PAGE).context["overview"].needs.rows
+    assert [need.look.label for need in needs] == ["Failed"] * 5 + ["Expires soon"] * 5
+    assert needs[5].story == "Its time is over, but Docusign still shows it as running."
 
 
 def test_others_instances_are_in_no_figure_and_no_change(
@@ -55,7 +55,7 @@ def test_others_instances_are_in_no_figure_and_no_change(
     )
     answer = signed_in(operator).get(PAGE)
     assert "Canary" not in answer.content.decode()
-    assert answer.context["overview"].tabs["failed"].count == 0
+    assert answer.context["overview"].counts["failed"] == 0
 
 
 @pytest.mark.parametrize("rows", [1, 50])
