@@ -25,7 +25,7 @@
     k: () => step(-1),
     o: () => nameOf(current())?.click(),
     x: () => current()?.querySelector(".tick input")?.click(),
-    r: () => visible('[data-shortcut="r"]')?.click(),
+    r: () => (visible("[data-show-changes]") ?? visible('[data-shortcut="r"]'))?.click(),
     g: () => { waiting = Date.now(); },
     "?": () => document.getElementById("keys")?.showModal(),
   };

@@ -8,6 +8,7 @@
 
   // What a person is in the middle of must survive: then the region waits for its next turn.
   function isInUse(region) {
+    if (region.querySelector("[data-rows]")) return Boolean(region.querySelector("[data-busy]")); // rows.js leaves it alone
     if (region.querySelector(":popover-open, [data-busy]")) return true;
     const active = document.activeElement;
     return region.contains(active) && active.matches("input:not([type=checkbox], [type=radio]), select, textarea");
@@ -36,6 +37,8 @@
     ));
     same?.focus({ preventScroll: true });
   }
+
+  window.regionMemory = { keep, restore }; // rows.js swaps a part of a region itself
 
   async function load(region, url, headers) {
     const kept = keep(region);
@@ -74,6 +77,7 @@
       if (state) state.due = 0;
     }
     age();
+    pass();
     turn();
   });
 
@@ -108,10 +112,21 @@
       line.querySelector("[data-old]").textContent = level === "ok" ? "" : `, ${words} old`;
     }
   }
+  // What was "3 min ago" does not stay so. Whole days are the server's, which knows the person's zone.
+  function pass() {
+    for (const time of document.querySelectorAll("time:is(.t-ago, .t-relative)")) {
+      if (!/^just now$|(min|h) ago$/.test(time.textContent)) continue;
+      const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / 60000);
+      if (minutes < 1) continue;
+      const words = minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
+      if (time.textContent !== words) time.textContent = words;
+    }
+  }
   // htmx notes the address in the session storage, search words and all; without a history cache nobody needs it.
   for (const name of ["DOMContentLoaded", "htmx:pushedIntoHistory", "htmx:replacedInHistory"]) {
     document.addEventListener(name, () => sessionStorage.removeItem("htmx-current-path-for-history"));
   }
   setInterval(turn, 1000);
   setInterval(age, 30000);
+  setInterval(pass, 30000);
 }
