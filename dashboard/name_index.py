@@ -3,7 +3,13 @@
 The one rule: each database keeps it by itself (FTS5 with trigrams on SQLite, pg_trgm on PostgreSQL), so no writer can forget it.
 """
 
+from typing import Any
+
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, F, Func
+from django.db.models.sql.compiler import SQLCompiler
+
+SHORTEST = 3
 
 SQLITE = (
     "CREATE VIRTUAL TABLE dashboard_instancename_pieces USING fts5"
@@ -39,3 +45,25 @@ def remove(connection: BaseDatabaseWrapper) -> None:
             cursor.execute("DROP TABLE dashboard_instancename_pieces")
         else:
             cursor.execute("DROP INDEX dashboard_instancename_pieces")
+
+
+class Holds(Func):
+    """For rows of names: the text is part of the name, asked of the index. Whatever stands in the text is plain text."""
+
+    conditional = True
+    output_field = BooleanField()
+
+    def __init__(self, text: str) -> None:
+        super().__init__(F("id"), F("text"))
+        self.text = text
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        number, params = compiler.compile(self.get_source_expressions()[0])
+        phrase = '"' + self.text.replace('"', '""') + '"'
+        pieces = "dashboard_instancename_pieces"
+        return f"{number} IN (SELECT rowid FROM {pieces} WHERE {pieces} MATCH %s)", [*params, phrase]  # noqa: S608  # no input
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        name, params = compiler.compile(self.get_source_expressions()[1])
+        escaped = self.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        return f"{name} LIKE %s", [*params, f"%{escaped}%"]

@@ -122,26 +122,27 @@ class Instance(models.Model):
     objects = InstanceQuerySet.as_manager()
 
     class Meta:
-        # Each serves a filter and an order together; `services/instance_queries.py` chooses among them.
+        # Each serves a filter and an order together; `services/instance_queries.py` chooses among them. What follows the id is
+        # only looked at, so that rows which another filter leaves out need not be read.
         indexes = [
-            models.Index(fields=["account", "sort_at", "id"], name="inst_changed"),
-            models.Index(fields=["account", "started_at", "id"], name="inst_started"),
-            models.Index(fields=["account", "expires_at", "id"], name="inst_expires"),
+            models.Index(fields=["account", "sort_at", "id", "started_at", "expires_at"], name="inst_changed"),
+            models.Index(fields=["account", "started_at", "id", "sort_at", "expires_at"], name="inst_started"),
+            models.Index(fields=["account", "expires_at", "id", "sort_at", "started_at"], name="inst_expires"),
             models.Index(fields=["account", "name_order", "id"], name="inst_name"),
-            models.Index(fields=["account", "starter_order", "id"], name="inst_starter"),
+            models.Index(fields=["account", "starter_order", "started_by", "id"], name="inst_starter"),
             models.Index(fields=["account", "last_completed_step", "id"], name="inst_step"),
-            models.Index(fields=["account", "bucket", "sort_at", "id"], name="inst_bucket_changed"),
-            models.Index(fields=["account", "bucket", "started_at", "id"], name="inst_bucket_started"),
-            models.Index(fields=["account", "bucket", "expires_at", "id"], name="inst_bucket_expires"),
+            models.Index(fields=["account", "bucket", "sort_at", "id", "status", "started_at"], name="inst_bucket_changed"),
+            models.Index(fields=["account", "bucket", "started_at", "id", "sort_at"], name="inst_bucket_started"),
+            models.Index(
+                fields=["account", "bucket", "expires_at", "id", "workflow", "started_by"], name="inst_bucket_expires"
+            ),
             models.Index(fields=["account", "bucket", "last_completed_step", "id"], name="inst_bucket_step"),
-            models.Index(fields=["account", "started_by", "sort_at", "id"], name="inst_by_changed"),
+            models.Index(fields=["account", "started_by", "sort_at", "id", "starter_order"], name="inst_by_changed"),
             models.Index(fields=["workflow", "sort_at", "id"], name="inst_wf_changed"),
             models.Index(fields=["workflow", "started_at", "id"], name="inst_wf_started"),
             models.Index(fields=["workflow", "name_order", "id"], name="inst_wf_name"),
-            models.Index(fields=["workflow", "bucket", "sort_at", "id"], name="inst_wf_bucket_changed"),
-            models.Index(
-                fields=["account", "sort_at", "id"], condition=models.Q(is_from_here=True), name="inst_from_here"
-            ),
+            models.Index(fields=["workflow", "bucket", "sort_at", "id", "status"], name="inst_wf_bucket_changed"),
+            models.Index(fields=["account", "is_from_here", "sort_at", "id"], name="inst_from_here"),
         ]
 
     def __str__(self) -> str:

@@ -7,10 +7,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import AuditEntry, Membership
-from dashboard.services.lists import Order, Page, page_of
+from dashboard.services.lists import Page, page_of
 from dashboard.services.visibility import visible_audit
 
-ORDER = Order("seq", tie="seq")
 FACETS = 200
 
 
@@ -40,7 +39,7 @@ def find_entries(membership: Membership, search: AuditSearch) -> Page[AuditEntry
     rows = _between(rows, search.since, search.until)
     if search.q:
         rows = rows.filter(_mentions(search.q))
-    return page_of(rows, ORDER, size=search.size, after=search.after, before=search.before)
+    return page_of(rows, "seq", size=search.size, after=search.after, before=search.before)
 
 
 def people_of(membership: Membership) -> list[tuple[str, str]]:

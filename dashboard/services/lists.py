@@ -1,31 +1,57 @@
 """Pages of long lists by keyset: a page starts beside a row, never at a number.
 
-The one rule: a list is ordered by one column and then by the id, so that equal values neither repeat nor vanish between pages.
+The one rule: a list is ordered by columns of which the last is unique, so that equal values neither repeat nor vanish between pages.
 """
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import DateTimeField, F, Field, Model, Q, QuerySet
-from django.db.models.expressions import OrderBy
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BooleanField, DateTimeField, Func, IntegerField, Model, QuerySet, Value
+from django.db.models.sql.compiler import SQLCompiler
 
 Row = TypeVar("Row", bound=Model)
 SIZES = (25, 50, 100)
 COUNT_CAP = 10_000
+LARGEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The column of a list, its direction, and whether rows may lack a value (they come last)."""
+class Beyond(Func):
+    """Rows after a place in an order, as one comparison of rows, so that equal values cost nothing and never repeat."""
 
-    column: str
-    is_descending: bool = True
-    is_nullable: bool = False
-    tie: str = "pk"
+    conditional = True
+    output_field = BooleanField()
+
+    def __init__(self, columns: Sequence[Any], values: Sequence[Any], *, operator: str) -> None:
+        super().__init__(*columns, *(Value(value) for value in values))
+        self.operator = operator
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> Any:
+        """Each value is written as its column writes values."""
+        made = super().resolve_expression(*args, **kwargs)
+        parts = made.get_source_expressions()
+        columns = parts[: len(parts) // 2]
+        values = parts[len(columns) :]
+        typed = [
+            Value(value.value, output_field=column.output_field) for column, value in zip(columns, values, strict=True)
+        ]
+        made.set_source_expressions([*columns, *typed])
+        return made
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        spelled, params = [], []
+        for part in self.get_source_expressions():
+            sql, these = compiler.compile(part)
+            spelled.append(sql)
+            params.extend(these)
+        half = len(spelled) // 2
+        left, right = ", ".join(spelled[:half]), ", ".join(spelled[half:])
+        return f"({left}) {self.operator} ({right})", params
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +64,26 @@ class Page(Generic[Row]):
     is_first: bool
 
 
-def page_of(rows: QuerySet[Row], order: Order, *, size: int, after: str = "", before: str = "") -> Page[Row]:
-    """The page after or before a cursor; a cursor that cannot be read gives the first page."""
-    start = _read_cursor(after, rows.model, order)
-    end = None if start else _read_cursor(before, rows.model, order)
+def page_of(
+    rows: QuerySet[Row], column: str, *, size: int, after: str = "", before: str = "", is_descending: bool = True
+) -> Page[Row]:
+    """The page after or before a cursor, ordered by one unique column; a cursor that cannot be read gives the first page."""
+    start = read_cursor(after, rows.model, [column])
+    end = None if start else read_cursor(before, rows.model, [column])
+    is_down = is_descending != bool(end)
+    if place := start or end:
+        rows = rows.filter(beyond([column], place, is_descending=is_down))
+    found = list(rows.order_by(f"{'-' if is_down else ''}{column}")[: size + 1])
+    kept = found[:size][::-1] if end else found[:size]
+    ends = [write_cursor([getattr(row, column)]) for row in (kept[0], kept[-1])] if kept else [None, None]
     if end:
-        found = list(_ordered(rows.filter(_beyond(order, end, backwards=True)), order, backwards=True)[: size + 1])
-        kept = found[:size][::-1]
-        return Page(kept, _cursor_of(kept, 0, order) if len(found) > size else None, _cursor_of(kept, -1, order), False)
-    if start:
-        rows = rows.filter(_beyond(order, start, backwards=False))
-    found = list(_ordered(rows, order, backwards=False)[: size + 1])
-    kept = found[:size]
-    newer = _cursor_of(kept, 0, order) if start else None
-    return Page(kept, newer, _cursor_of(kept, -1, order) if len(found) > size else None, start is None)
+        return Page(kept, ends[0] if len(found) > size else None, ends[1], False)
+    return Page(kept, ends[0] if start else None, ends[1] if len(found) > size else None, start is None)
+
+
+def beyond(columns: Sequence[Any], place: Sequence[Any], *, is_descending: bool) -> Beyond:
+    """Rows that come after a place in the direction of reading; columns are names or expressions."""
+    return Beyond(columns, place, operator="<" if is_descending else ">")
 
 
 def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> int:
@@ -59,58 +91,51 @@ def capped_count(rows: QuerySet[Any], cap: int = COUNT_CAP) -> int:
     return rows.order_by()[: cap + 1].count()
 
 
-def _ordered(rows: QuerySet[Row], order: Order, *, backwards: bool) -> QuerySet[Row]:
-    descending = order.is_descending != backwards
-    if not order.is_nullable:
-        sign = "-" if descending else ""
-        return rows.order_by(f"{sign}{order.column}", f"{sign}{order.tie}")
-    first = OrderBy(
-        F(order.column), descending=descending, nulls_first=backwards or None, nulls_last=not backwards or None
-    )
-    return rows.order_by(first, OrderBy(F(order.tie), descending=descending))
+def write_cursor(place: Sequence[Any], part: str = "") -> str:
+    """A place in a list as text: the values of its row, and the part of the list where that has parts."""
+    said = [{"at": value.isoformat()} if isinstance(value, datetime) else _plain(value) for value in place]
+    return base64.urlsafe_b64encode(json.dumps([part, *said]).encode()).decode().rstrip("=")
 
 
-def _beyond(order: Order, cursor: tuple[Any, Any], *, backwards: bool) -> Q:
-    """Rows that come after the cursor in the direction of reading."""
-    value, tie = cursor
-    step = "lt" if order.is_descending != backwards else "gt"
-    tied = Q(**{f"{order.tie}__{step}": tie})
-    if value is None:
-        same = Q(**{f"{order.column}__isnull": True}) & tied
-        return same | Q(**{f"{order.column}__isnull": False}) if backwards else same
-    beyond = Q(**{f"{order.column}__{step}": value}) | (Q(**{order.column: value}) & tied)
-    if order.is_nullable and not backwards:
-        beyond |= Q(**{f"{order.column}__isnull": True})
-    return beyond
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | str) else str(value)
 
 
-def _cursor_of(rows: list[Row], place: int, order: Order) -> str | None:
-    if not rows:
+def part_of(text: str) -> str | None:
+    """The part of the list that a cursor names; None when somebody wrote the cursor by hand."""
+    said = _said(text)
+    return said[0] if said and isinstance(said[0], str) else None
+
+
+def read_cursor(text: str, model: type[Model], columns: Sequence[str]) -> list[Any] | None:
+    """The values of a cursor; None when somebody wrote it by hand, or for another order."""
+    said = _said(text)
+    if said is None or len(said) != len(columns) + 1:
         return None
-    value, tie = getattr(rows[place], order.column), getattr(rows[place], order.tie)
-    said = {"at": value.isoformat()} if isinstance(value, datetime) else {"is": value}
-    return base64.urlsafe_b64encode(json.dumps([said, str(tie)]).encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str, model: type[Model], order: Order) -> tuple[Any, Any] | None:
-    """The value and id of a cursor; None when somebody wrote it by hand, or for another order."""
-    if not text:
-        return None
-    column, tie_column = _field(model, order.column), _field(model, order.tie)
     try:
-        said, tie = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        value = datetime.fromisoformat(said["at"]).astimezone(UTC) if "at" in said else said["is"]
-        is_time = isinstance(column, DateTimeField)
-        if is_time != isinstance(value, datetime) and not (value is None and order.is_nullable):
-            return None
-        f"{value}{tie}".encode()  # half of a surrogate pair, which JSON can spell, cannot be asked of a database
-        return (value if is_time else column.to_python(value), tie_column.to_python(tie)) if tie is not None else None
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, ValidationError):
+        return [_value(model._meta.get_field(column), value) for column, value in zip(columns, said[1:], strict=True)]
+    except (ValueError, TypeError, KeyError, OverflowError, ValidationError):
         return None
 
 
-def _field(model: type[Model], name: str) -> Field[Any, Any]:
-    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
-    if not isinstance(field, Field):
-        raise TypeError(f"{name} is not a column.")
-    return field
+def _said(text: str) -> list[Any] | None:
+    try:
+        said = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) if text else None
+    except (ValueError, RecursionError):
+        return None
+    return said if isinstance(said, list) and said else None
+
+
+def _value(field: Any, said: Any) -> Any:
+    """A value as its column takes it; raises for anything else."""
+    if isinstance(field, DateTimeField):
+        return datetime.fromisoformat(said["at"]).astimezone(UTC)
+    if isinstance(field, IntegerField):
+        value: int = field.to_python(said if type(said) is int else None) + 0
+        if abs(value) > (LARGEST if "Big" in field.get_internal_type() else 2**31 - 1):
+            raise ValueError("Larger than the column.")
+        return value
+    if not isinstance(said, str) or "\0" in said:
+        raise TypeError("Not a text that a database takes.")
+    said.encode()  # half of a surrogate pair, which JSON can spell, cannot be asked of a database
+    return field.to_python(said)

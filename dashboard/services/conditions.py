@@ -1,0 +1,165 @@
+"""The conditions of a list of instances, each in two spellings: one that an index can serve, and one that only looks at the row.
+
+The one rule: both spellings mean the same; which of them is written decides how the database goes about it, never what it finds.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.expressions import Expression
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import Exact, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
+from django.db.models.sql.compiler import SQLCompiler
+
+from dashboard.models import Instance, InstanceDenial, InstanceKey, InstanceName
+from dashboard.name_index import SHORTEST, Holds
+
+Spelled: TypeAlias = Q | Expression | Any
+LEAST: dict[str, Any] = {"DateTimeField": datetime(1, 1, 2, tzinfo=UTC), "IntegerField": -(2**31)}
+
+
+class Loose(Func):
+    """A column as it is, but spelled so that no index over it is used."""
+
+    arity = 1
+    spellings = {
+        "DateTimeField": "(%(expressions)s + interval '0')",
+        "IntegerField": "(%(expressions)s + 0)",
+        "BooleanField": "(%(expressions)s IS TRUE)",
+        "UUIDField": "(%(expressions)s::text::uuid)",
+    }
+
+    def __init__(self, column: str) -> None:
+        super().__init__(F(column))
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template="+%(expressions)s", **extra)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        field = getattr(self.output_field, "target_field", self.output_field)
+        template = self.spellings.get(field.get_internal_type(), "(%(expressions)s || '')")
+        return self.as_sql(compiler, connection, template=template, **extra)
+
+
+class Test(StrEnum):
+    """How a column is compared."""
+
+    IS = "is"
+    IN = "in"
+    NOT_IN = "not in"
+    FROM = "from"
+    UNTIL = "until"
+    BY = "by"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A column of the row, compared with a value."""
+
+    column: str
+    test: Test
+    value: Any = None
+
+    @property
+    def is_equal(self) -> bool:
+        return self.test in (Test.IS, Test.MISSING)
+
+    def spelled(self, *, loose: bool = False) -> Spelled:
+        column: Any = Loose(self.column) if loose else F(self.column)
+        match self.test:
+            case Test.IS:
+                return Exact(column, self.value)
+            case Test.IN:
+                return In(column, list(self.value))
+            case Test.NOT_IN:
+                return ~Q(In(column, list(self.value)))
+            case Test.FROM:
+                return GreaterThanOrEqual(column, self.value)
+            case Test.UNTIL:
+                return LessThan(column, self.value)
+            case Test.BY:
+                return LessThanOrEqual(column, self.value)
+            case Test.MISSING:
+                return IsNull(column, True)
+
+
+def given(column: str) -> Condition:
+    """The column has a value, spelled as a range, which an index serves on every database."""
+    return Condition(column, Test.FROM, LEAST[Instance._meta.get_field(column).get_internal_type()])
+
+
+class Elsewhere(Protocol):
+    """A condition that is decided beside the row: in another table, or by several of its columns."""
+
+    def found(self) -> QuerySet[Any] | None:
+        """The ids of the rows that meet it, from an index; None where no index helps."""
+
+    def spelled(self) -> Spelled:
+        """Whether a row at hand meets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name holds a text, folded; or the text is the whole id of the row."""
+
+    text: str
+    pk: UUID | None = None
+
+    def found(self) -> QuerySet[Any] | None:
+        if len(self.text) < SHORTEST or self.pk is not None:
+            return None
+        return InstanceName.objects.filter(Holds(self.text)).order_by().values("instance_id")
+
+    def spelled(self) -> Spelled:
+        at = StrIndex(F("text"), Value(self.text))
+        named = Exists(InstanceName.objects.alias(at=at).filter(instance=OuterRef("pk"), at__gt=0))
+        return Q(pk=self.pk) | Q(named) if self.pk else named
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """An input that the team marked as a key has a value, of which only the digest is known."""
+
+    name: str
+    digest: str
+
+    def found(self) -> QuerySet[Any]:
+        return InstanceKey.objects.filter(key_input__name=self.name, digest=self.digest).values("instance_id")
+
+    def spelled(self) -> Spelled:
+        return Exists(self.found().filter(instance=OuterRef("pk")))
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOrOpen:
+    """Started by this person, or of a workflow whose list Docusign shows to them with the rows of others."""
+
+    account_id: UUID
+    own_id: str
+    open_ids: tuple[UUID, ...]
+
+    def found(self) -> QuerySet[Any]:
+        own = Instance.objects.filter(account_id=self.account_id, started_by=self.own_id).order_by().values("pk")
+        return own.union(Instance.objects.filter(workflow_id__in=self.open_ids).order_by().values("pk"))
+
+    def spelled(self) -> Spelled:
+        return Q(Exact(Loose("started_by"), self.own_id)) | Q(In(Loose("workflow_id"), list(self.open_ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class NotDenied:
+    """Docusign did not refuse this row to this person."""
+
+    user_id: Any
+
+    def found(self) -> None:
+        return None
+
+    def spelled(self) -> Spelled:
+        return ~Exists(InstanceDenial.objects.filter(user_id=self.user_id, instance=OuterRef("pk")))

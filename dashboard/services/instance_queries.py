@@ -1,0 +1,247 @@
+"""Which way to the rows of a list of instances is the shortest, and that way spelled so that the database takes it.
+
+The one rule: whichever way is taken, the same rows come in the same order; a way is only ever chosen by bounded counts.
+
+There are two ways. Walking: an index that has the order is read from the place where the page starts, and each row is looked at.
+Gathering: an index that has the filter gives all rows of the filter, which are then sorted. Databases guess between the two
+(SQLite knows little of how values are spread, PostgreSQL trusts that they are spread evenly), so the choice is made here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from django.db.models import Case, F, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models.expressions import OrderBy
+
+from dashboard.models import BUCKETS, Instance, InstanceCount, InstanceState
+from dashboard.services.conditions import Condition, Elsewhere, Loose, Test
+from dashboard.services.lists import beyond, capped_count
+
+Place: TypeAlias = Sequence[Any]
+# So many rows are read and sorted in a few milliseconds.
+GATHERED = 6_000
+# A walk goes no further before the other way is taken: rows of the filter may all stand at the other end of the order.
+STRIDE = 20_000
+COUNTED = frozenset({"account_id", "workflow_id", "started_by", "bucket", "status"})
+
+
+def _columns_of(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(Instance._meta.get_field(name).attname for name in names)  # type: ignore[union-attr]  # plain columns only
+
+
+INDEXES = tuple(_columns_of(index.fields) for index in Instance._meta.indexes)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of the list: the conditions on their columns, and those that are decided beside them."""
+
+    conditions: tuple[Condition, ...]
+    elsewhere: tuple[Elsewhere, ...] = ()
+
+    def also(self, *conditions: Condition) -> "Rows":
+        return replace(self, conditions=(*self.conditions, *conditions)) if conditions else self
+
+    def implies(self, condition: Condition) -> bool:
+        """Whoever names workflows has made sure that they are of the account."""
+        return condition.column == "account_id" and any(each.column == "workflow_id" for each in self.conditions)
+
+    def through(self, way: Sequence[Condition] = (), by: Elsewhere | None = None) -> QuerySet[Instance]:
+        """All rows, spelled so that an index serves these conditions and no other."""
+        spelled = [
+            each.spelled(loose=each not in way) for each in self.conditions if each in way or not self.implies(each)
+        ]
+        spelled += [each.spelled() for each in self.elsewhere if each is not by]
+        rows = Instance.objects.filter(pk__in=by.found()) if by is not None else Instance.objects.all()
+        return rows.filter(*spelled).order_by()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of the list with an order of its own; `columns` end with the id."""
+
+    key: str
+    columns: tuple[str, ...]
+    is_descending: bool
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of gathering: what an index is asked, how many rows that gives (counted no further than needed), what it covers."""
+
+    conditions: tuple[Condition, ...]
+    by: Elsewhere | None
+    size: int
+    covered: frozenset[str] = frozenset()
+
+    @property
+    def is_short(self) -> bool:
+        return self.size <= GATHERED
+
+
+def shortest_way(rows: Rows) -> Way | None:
+    """The condition that leaves the fewest rows; None where no index serves any."""
+    best: Way | None = None
+    for way in _ways(rows):
+        if best is None or way.size < best.size:
+            best = way
+        if best.size == 0:
+            break
+    return best
+
+
+def _ways(rows: Rows) -> "Sequence[Way] | Any":
+    """What the indexes can be asked, the quickest counts first."""
+    served: dict[frozenset[Condition], frozenset[str]] = {}
+    for index in INDEXES:
+        taken = _served(index, rows.conditions)
+        if any(each.column != "account_id" for each in taken):
+            served[taken] = served.get(taken, frozenset()) | frozenset(index)
+    whole = [taken for taken in served if not any(taken < other for other in served)]
+    for taken in sorted(whole, key=lambda taken: not all(each.column in COUNTED for each in taken)):
+        yield Way(tuple(taken), None, _size(taken), served[taken])
+    for each in rows.elsewhere:
+        if (found := each.found()) is not None:
+            yield Way((), each, capped_count(found, GATHERED))
+
+
+def _served(index: Sequence[str], conditions: Sequence[Condition]) -> frozenset[Condition]:
+    """What an index can be asked: equal values of its first columns, then a range of the next one."""
+    taken: list[Condition] = []
+    for column in index:
+        those = [each for each in conditions if each.column == column and each.test != Test.NOT_IN]
+        equal = [each for each in those if each.is_equal]
+        taken += equal or those
+        if not equal:
+            break
+    return frozenset(taken)
+
+
+def _size(conditions: frozenset[Condition]) -> int:
+    known = counted(tuple(conditions))
+    if known is not None:
+        return known
+    return capped_count(Instance.objects.filter(*(each.spelled() for each in conditions)), GATHERED)
+
+
+def counted(conditions: Sequence[Condition]) -> int | None:
+    """How many rows meet the conditions, from the kept counts; None where those do not tell."""
+    rows = kept_counts(conditions)
+    return None if rows is None else max(0, rows.aggregate(number=Sum("rows"))["number"] or 0)
+
+
+def kept_counts(conditions: Sequence[Condition]) -> QuerySet[InstanceCount] | None:
+    """The kept counts of rows that meet the conditions; None where those do not tell."""
+    rows = InstanceCount.objects.all()
+    if not any(each.column == "started_by" for each in conditions):
+        rows = rows.filter(started_by=InstanceCount.ANYBODY)
+    for each in conditions:
+        if each.column not in COUNTED or each.test not in (Test.IS, Test.IN, Test.NOT_IN):
+            return None
+        if each.column == "started_by" and each.value in ("", InstanceCount.ANYBODY):
+            return None
+        if each.column == "bucket":
+            states = [state for state in InstanceState if BUCKETS.get(state, "other") == each.value]
+            rows = rows.filter(status__in=states)
+        else:
+            rows = rows.filter(each.spelled())
+    return rows
+
+
+def places(
+    rows: Rows, segment: Segment, *, limit: int, start: Place | None, backwards: bool, way: Way | None
+) -> list[tuple[Any, ...]]:
+    """The first places of a segment after `start`, as tuples of its columns; `way` is taken when the caller knows it to be short."""
+    rows = rows.also(*segment.conditions)
+    reading = _Reading(rows, segment.columns, segment.is_descending != backwards, limit, start)
+    if way is not None and way.is_short:
+        return reading.gathered(way)
+    walk = _walk(rows.conditions, segment.columns)
+    if is_served(rows, segment.columns):
+        return reading.walked(walk or ())
+    way = shortest_way(rows)
+    if way is not None and (way.is_short or walk is None):
+        return reading.gathered(way)
+    if walk is None or way is None:
+        return reading.walked(walk or ())
+    found = reading.strolled(walk)
+    return reading.gathered(way) if found is None else found
+
+
+def is_served(rows: Rows, columns: Sequence[str]) -> bool:
+    """Whether an index has both this order and all of these conditions."""
+    walk = _walk(rows.conditions, columns)
+    return (
+        walk is not None and not rows.elsewhere and all(each in walk or rows.implies(each) for each in rows.conditions)
+    )
+
+
+def across(rows: Rows, segments: Sequence[Segment], way: Way, *, limit: int, backwards: bool) -> list[tuple[Any, ...]]:
+    """The first places of several segments with the same columns, as tuples of the segment's number and its columns."""
+    kept = rows.through(way.conditions, way.by)
+    numbers = [
+        When(Q(*(each.spelled(loose=True) for each in segment.conditions)), then=Value(number))
+        for number, segment in enumerate(segments)
+    ]
+    kept = kept.annotate(number=Case(*numbers, default=None, output_field=IntegerField())).filter(number__isnull=False)
+    is_descending = segments[0].is_descending != backwards
+    columns = segments[0].columns
+    order = [OrderBy(F("number")), *(OrderBy(Loose(column), descending=is_descending) for column in columns)]
+    return list(kept.order_by(*order).values_list("number", *columns)[:limit])
+
+
+def _walk(conditions: Sequence[Condition], columns: Sequence[str]) -> tuple[Condition, ...] | None:
+    """The conditions that an index with this order serves, of the index that serves most of them."""
+    best: tuple[Condition, ...] | None = None
+    equal = {each.column for each in conditions if each.is_equal}
+    for index in INDEXES:
+        for place in range(1, len(index)):
+            if index[place : place + len(columns)] == tuple(columns) and equal.issuperset(index[:place]):
+                used = {*index[:place], columns[0]}
+                taken = tuple(each for each in conditions if each.column in used)
+                if best is None or len(taken) > len(best):
+                    best = taken
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One segment, read in one direction from one place."""
+
+    rows: Rows
+    columns: tuple[str, ...]
+    is_descending: bool
+    limit: int
+    start: Place | None
+
+    def gathered(self, way: Way) -> list[tuple[Any, ...]]:
+        found = self._after_start(self.rows.through(way.conditions, way.by), loose=True)
+        order = [OrderBy(Loose(column), descending=self.is_descending) for column in self.columns]
+        return list(found.order_by(*order).values_list(*self.columns)[: self.limit])
+
+    def walked(self, walk: Sequence[Condition]) -> list[tuple[Any, ...]]:
+        found = self._after_start(self.rows.through(walk))
+        return list(self._in_order(found).values_list(*self.columns)[: self.limit])
+
+    def strolled(self, walk: Sequence[Condition]) -> list[tuple[Any, ...]] | None:
+        """Like a walk, but given up (None) when a long stretch does not hold enough rows."""
+        stretch = max(STRIDE, self.limit * 100)
+        path = self._after_start(Rows(tuple(walk)).through(walk))
+        far = self._in_order(path).values_list(*self.columns)[stretch : stretch + 1]
+        end = next(iter(far), None)
+        found = self._after_start(self.rows.through(walk))
+        if end is not None:
+            found = found.filter(beyond(self.columns, end, is_descending=not self.is_descending))
+        rows = list(self._in_order(found).values_list(*self.columns)[: self.limit])
+        return rows if end is None or len(rows) == self.limit else None
+
+    def _after_start(self, rows: QuerySet[Instance], *, loose: bool = False) -> QuerySet[Instance]:
+        if self.start is None:
+            return rows
+        columns = [Loose(column) for column in self.columns] if loose else self.columns
+        return rows.filter(beyond(columns, self.start, is_descending=self.is_descending))
+
+    def _in_order(self, rows: QuerySet[Instance]) -> QuerySet[Instance]:
+        return rows.order_by(*(OrderBy(F(column), descending=self.is_descending) for column in self.columns))

@@ -1,0 +1,96 @@
+"""What the filters of the list of instances suggest while somebody types.
+
+The one rule: a suggestion is a workflow that the person sees, or somebody whose rows the person sees (V-3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet, Subquery
+
+from dashboard.models import Instance, InstanceCount, Membership, Workflow
+from dashboard.services.findable import folded
+from dashboard.services.visibility import reach_of, visible_instances, visible_workflows
+
+SUGGESTED = 20
+MOST_STARTERS = 500
+# Goes from one name to the next in the index over starters, and then from one person of that name to the next, so it costs as
+# much as there are people, however many rows each of them has.
+STARTERS = """
+WITH RECURSIVE
+named(name) AS (
+  SELECT min(starter_order) FROM dashboard_instance WHERE account_id = %s
+  UNION ALL
+  SELECT (SELECT min(starter_order) FROM dashboard_instance WHERE account_id = %s AND starter_order > named.name)
+  FROM named WHERE name IS NOT NULL
+),
+matching(name) AS (SELECT name FROM named WHERE {position}(name, %s) > 0 LIMIT %s),
+person(name, id) AS (
+  SELECT name, (SELECT min(started_by) FROM dashboard_instance WHERE account_id = %s AND starter_order = matching.name)
+  FROM matching
+  UNION ALL
+  SELECT name, (SELECT min(started_by) FROM dashboard_instance
+    WHERE account_id = %s AND starter_order = person.name AND started_by > person.id)
+  FROM person WHERE id IS NOT NULL
+)
+SELECT name, id FROM person WHERE id <> '' ORDER BY name, id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Somebody who started instances: Docusign's user id and the name that the rows give."""
+
+    id: str
+    name: str
+
+
+def suggest_workflows(membership: Membership, text: str) -> list[Workflow]:
+    """Visible workflows whose name holds the text."""
+    wanted = folded(text)
+    found = [row for row in visible_workflows(membership) if wanted in folded(row.name)]
+    return sorted(found, key=lambda row: (folded(row.name), str(row.pk)))[:SUGGESTED]
+
+
+def suggest_starters(membership: Membership, text: str) -> list[Starter]:
+    """People who started instances that this person may see, and whose name holds the text."""
+    reach, wanted = reach_of(membership), folded(text)
+    if not reach.is_any or "\0" in text:
+        return []
+    if reach.is_all:
+        columns: list[dict[str, Any]] = [
+            {"starter_order": name, "started_by": person} for name, person in _starters(membership, wanted)
+        ]
+        rows = first_rows(membership, columns)
+    else:
+        seen = Q(workflow_id__in=reach.open_ids) | Q(started_by=reach.own_id)
+        counted = InstanceCount.objects.filter(seen, account_id=membership.account_id, rows__gt=0)
+        ids = counted.exclude(started_by=InstanceCount.ANYBODY).order_by().values_list("started_by", flat=True)
+        rows = first_rows(membership, [{"started_by": person} for person in ids.distinct()[:MOST_STARTERS]])
+    found = [
+        Starter(*row)
+        for row in rows.order_by("starter_order", "started_by").values_list("started_by", "started_by_name")
+        if wanted in folded(row[1])
+    ]
+    return found[:SUGGESTED]
+
+
+def first_rows(membership: Membership, columns: Sequence[dict[str, Any]]) -> QuerySet[Instance]:
+    """For each set of values the latest row that has them and that this person may see: one query for all of them."""
+    visible = visible_instances(membership)
+    latest = [Subquery(visible.filter(**each).order_by("-sort_at", "-pk").values("pk")[:1]) for each in columns]
+    return visible.filter(pk__in=latest) if latest else visible.none()
+
+
+def _starters(membership: Membership, text: str) -> list[tuple[str, str]]:
+    """Names, folded and cut, and ids of everybody who started an instance of the account."""
+    position = "instr" if connection.vendor == "sqlite" else "strpos"
+    pk = Instance._meta.get_field("account").target_field.get_db_prep_value(membership.account_id, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            STARTERS.format(position=position),
+            [pk, pk, text, SUGGESTED, pk, pk, SUGGESTED],
+        )
+        return list(cursor.fetchall())
