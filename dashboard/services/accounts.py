@@ -41,7 +41,7 @@ def served_among(named: Iterable[NamedAccount]) -> list[NamedAccount]:
 def active_memberships(user: User) -> QuerySet[Membership]:
     """The accounts that this person may work in now, the default one first."""
     return (
-        Membership.objects.select_related("account__budget", "user__connection")
+        Membership.objects.select_related("account__budget", "account__sync", "user__connection")
         .filter(user=user, is_active=True, account__in=served_accounts())
         .order_by("-is_default", "account__name", "pk")
     )

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.models import Account, Connection, Membership, Rights
-from dashboard.services import budget, grants, sign_in_gate
+from dashboard.services import budget, due, grants, sign_in_gate
 from dashboard.services.visibility import is_connected
 
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
@@ -81,11 +81,11 @@ def _outage_banner(membership: Membership) -> Banner | None:
         return Banner(
             "warning", f"Docusign asked this console to wait until {_clock(row.blocked_until)}. {KNOWN_BEFORE}"
         )
-    failed_at = membership.sync_failed_at
-    if failed_at is None or (membership.synced_at is not None and membership.synced_at >= failed_at):
+    trouble = due.trouble_of(membership)
+    if trouble is None:
         return None
-    said = membership.sync_error or "Docusign did not answer."
-    return Banner("danger", f"The look at {_clock(failed_at)} failed: {said} {KNOWN_BEFORE}")
+    said = trouble.message or "Docusign did not answer."
+    return Banner("danger", f"The look at {_clock(trouble.at)} failed: {said} {KNOWN_BEFORE}")
 
 
 def _saving_banner(membership: Membership) -> Banner | None:

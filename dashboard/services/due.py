@@ -58,6 +58,14 @@ def is_full_due(row: AccountSync) -> bool:
     return row.full_at <= timezone.now() - timedelta(seconds=settings.FULL_SYNC_INTERVAL_SECONDS)
 
 
+def calls_of_next(account: Account) -> int:
+    """About how many calls the next pass takes, from what the last of its kind took."""
+    row = sync_of(account)
+    if row is None:
+        return 2
+    return max(2, row.calls if is_full_due(row) else row.recent_calls)
+
+
 def is_covered(membership: Membership) -> bool:
     """Whether the account's shared reading brings all that this person may see: it is theirs, or a proven manager's."""
     row = sync_of(membership.account)

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max
 from django.utils import timezone
 
-from dashboard.models import ApiBudget, Heartbeat, Membership
+from dashboard.models import AccountSync, ApiBudget, Heartbeat, Membership
 
 WORKER_SILENCE = timedelta(seconds=30)
 
@@ -54,8 +55,11 @@ def _worker() -> str:
 def _docusign() -> str:
     if ApiBudget.objects.filter(blocked_until__gt=timezone.now()).exists():
         return "asked to wait"
-    newest = Membership.objects.exclude(synced_at=None, sync_failed_at=None).order_by("-synced_at").first()
-    if newest is None:
-        return "unknown"
-    failed = newest.sync_failed_at
-    return "failing" if failed and (newest.synced_at is None or failed > newest.synced_at) else "answering"
+    shared = AccountSync.objects.aggregate(ended=Max("ended_at"), failed=Max("failed_at"))
+    own = Membership.objects.aggregate(ended=Max("synced_at"), failed=Max("sync_failed_at"))
+    ended, failed = (
+        max((row[name] for row in (shared, own) if row[name]), default=None) for name in ("ended", "failed")
+    )
+    if failed is not None and (ended is None or failed > ended):
+        return "failing"
+    return "unknown" if ended is None else "answering"

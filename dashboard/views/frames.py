@@ -1,6 +1,5 @@
 """What pages of the mirror share: how old they are, whom they show, and their pager. Its one rule: it reads, it never decides."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -9,39 +8,39 @@ from django.utils import timezone
 from dashboard import stamps
 from dashboard.models import Membership
 from dashboard.person import PersonRequest
-from dashboard.services import sync
+from dashboard.services import due
 from dashboard.services.lists import COUNT_CAP, Page
 from dashboard.services.visibility import view_of, visible_workflows
 
-PATIENCE = timedelta(seconds=60)
+PROOF_CALLS = 1  # whether Docusign shows this person everybody's instances
 SOON, CALM = 5, 20
 
 
 def frame(request: PersonRequest) -> dict[str, Any]:
     """What every mirrored page says about itself."""
     membership = request.membership
-    synced, queued = membership.synced_at, membership.sync_queued_at
-    is_being_read = queued is not None and timezone.now() - queued < PATIENCE
-    next_look = sync.next_look_at(membership)
+    fresh, trouble = due.freshness_of(membership), due.trouble_of(membership)
+    is_being_read = due.is_being_read(membership)
+    next_look = due.next_look_at(membership)
     return {
-        "as_of": synced,
+        "as_of": fresh,
         "interval": settings.SYNC_INTERVAL_SECONDS,
         "next_look": next_look if next_look and next_look > timezone.now() else None,
         "next_text": "being read now" if is_being_read else "",
-        "is_first_visit": synced is None and not membership.sync_error,
-        "sync_error": membership.sync_error,
+        "is_first_visit": fresh is None and trouble is None,
+        "sync_error": trouble.message if trouble else "",
         "view": view_of(membership),
         "poll_url": stamps.poll_url(request),
-        "poll_seconds": SOON if is_being_read or synced is None else CALM,
+        "poll_seconds": SOON if is_being_read or fresh is None else CALM,
         "here": f"{request.path}?{request.GET.urlencode()}" if request.GET else request.path,
         "refresh_calls": refresh_calls(membership),
     }
 
 
 def refresh_calls(membership: Membership) -> int:
-    """About how many calls a refresh of everything takes: fewer where Docusign lists a whole account at once."""
+    """About how many calls a refresh takes: fewer where Docusign lists a whole account at once."""
     if membership.account.has_account_list:
-        return 3
+        return due.calls_of_next(membership.account) + PROOF_CALLS
     return 1 + visible_workflows(membership).count()
 
 
