@@ -27,6 +27,10 @@ class KeyInput(models.Model):
     marked_by = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
     marked_at = models.DateTimeField()
     filled_at = models.DateTimeField(null=True, help_text="When the instances known before had been taken in.")
+    filled_to = models.TextField(blank=True, help_text="Up to which instance, by its cursor; where the worker goes on.")
+    made_with = models.CharField(max_length=16, help_text="A mark of the secret under which its digests are made.")
+    worked_at = models.DateTimeField(null=True, help_text="When the worker last moved on with it.")
+    unmarked_at = models.DateTimeField(null=True, help_text="No key any more; its digests are being deleted.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workflow", "name"], name="one_key_input_per_name")]

@@ -34,7 +34,7 @@ def store_names(new: Iterable[Instance], renamed: Iterable[Instance]) -> None:
 
 def store_keys(rows: Collection[Instance], *, only: KeyInput | None = None) -> None:
     """Keep the digests of these rows' key inputs; a value that is gone or cannot be compared is forgotten."""
-    marked = KeyInput.objects.filter(workflow_id__in={row.workflow_id for row in rows})
+    marked = KeyInput.objects.filter(workflow_id__in={row.workflow_id for row in rows}, unmarked_at=None)
     inputs: dict[UUID, list[KeyInput]] = {}
     for key_input in [only] if only else marked:
         inputs.setdefault(key_input.workflow_id, []).append(key_input)
@@ -55,6 +55,11 @@ def store_keys(rows: Collection[Instance], *, only: KeyInput | None = None) -> N
     )
     for key_input_id, instance_id in gone:
         InstanceKey.objects.filter(key_input_id=key_input_id, instance_id=instance_id).delete()
+
+
+def made_with() -> str:
+    """A mark of the secret that makes digests now: those of another secret match nothing and must be made again."""
+    return crypto.keyed_digest("key input", "made with", size=16)
 
 
 def digest_of(account_id: UUID, name: str, value: Any) -> str:
