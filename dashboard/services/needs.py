@@ -30,7 +30,7 @@ from dashboard.services.lists import COUNT_CAP
 from dashboard.services.marker import without_marker
 from dashboard.services.news import cursor_of
 from dashboard.services.visibility import visible_instances, visible_operations
-from dashboard.wording import duration_text, plural
+from dashboard.wording import plural
 
 SHOWN = 10
 FAILED_LOOKED_AT = 500
@@ -226,23 +226,7 @@ def _of_idle(instance: Instance, usual: pace.Pace) -> Need:
 def idle_story(changed_at: datetime, usual: pace.Pace) -> str:
     """The numbers behind "stuck"."""
     still = max(1, (timezone.now() - changed_at) // timedelta(days=1))
-    return (
-        f"No step for {plural(still, 'day')}; a step here usually takes {span_text(usual.usual)} "
-        f"(median of {usual.sample:,} completed)."
-    )
-
-
-def span_text(span: timedelta) -> str:
-    """One figure: 1.2 days, 3.5 hours, 12 min."""
-    hours = span / timedelta(hours=1)
-    if hours >= 24:
-        return _figure(hours / 24, "day")
-    return _figure(hours, "hour") if hours >= 1 else duration_text(span)
-
-
-def _figure(number: float, word: str) -> str:
-    text = f"{number:,.1f}".removesuffix(".0")
-    return f"{text} {word}" if text == "1" else f"{text} {word}s"
+    return f"No step for {plural(still, 'day')}; a step here usually takes {usual.words}."
 
 
 def _of_drift(found: drift.Drift) -> Need:

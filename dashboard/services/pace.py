@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from dashboard.models import Bucket, Instance, Membership, Workflow
 from dashboard.services.visibility import visible_instances
+from dashboard.wording import duration_text
 
 EVERY = timedelta(hours=1)
 A_TURN = 10  # workflows measured at once, so that a turn stays short
@@ -34,6 +35,10 @@ class Pace:
     @property
     def patience(self) -> timedelta:
         return max(LEAST_IDLE, TIMES_USUAL * self.usual)
+
+    @property
+    def words(self) -> str:
+        return f"{span_text(self.usual)} (median of {self.sample:,} completed)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +99,16 @@ def idle_of(membership: Membership) -> Idle:
     looked_at = list(oldest.order_by("sort_at", "pk").values_list("pk", "workflow_id", "sort_at")[:LOOKED_AT])
     ids = [pk for pk, home, at in looked_at if home in paces and at < now - paces[home].patience]
     return Idle(ids, paces, is_least=len(looked_at) == LOOKED_AT)
+
+
+def span_text(span: timedelta) -> str:
+    """One figure: 1.2 days, 3.5 hours, 12 min."""
+    hours = span / timedelta(hours=1)
+    if hours >= 24:
+        return _figure(hours / 24, "day")
+    return _figure(hours, "hour") if hours >= 1 else duration_text(span)
+
+
+def _figure(number: float, word: str) -> str:
+    text = f"{number:,.1f}".removesuffix(".0")
+    return f"{text} {word}" if text == "1" else f"{text} {word}s"

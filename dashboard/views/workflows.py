@@ -17,10 +17,14 @@ from dashboard.models import Operation, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import (
+    charts,
     contracts,
+    drift,
     due,
+    figures,
     obstacles,
     operations,
+    pace,
     people,
     refreshes,
     workflow_lists,
@@ -65,7 +69,8 @@ def detail(request: PersonRequest, workflow_id: str) -> HttpResponse:
     if same := stamps.unchanged(request):
         return same
     workflow = get_object_or_404(visible_workflows(request.membership).select_related("asked_by"), pk=workflow_id)
-    context = {**frame(request), **listed(request, workflow), **about(request, workflow)}
+    context = {**frame(request), **listed(request, workflow), **about(request, workflow), **trend(request, workflow)}
+    drift.note_seen(request.membership, workflow, context["versions"][0][0] if context["versions"] else None)
     return htmx.render(request, "workflows/detail.html", "workflows/_workflow.html", context)
 
 
@@ -82,10 +87,17 @@ def about(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
         "created_by": names.get(workflow.created_by.lower(), ""),
         "modified_by": names.get(workflow.modified_by.lower(), ""),
         "versions": versions,
+        "version": contracts.count_versions(workflow),
         "inputs": [{**spec, "default_text": as_json(spec["default"])} for spec in versions[0][0].fields]
         if versions
         else [],
     }
+
+
+def trend(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
+    """What happened to its instances on each of the last days, and how long a step usually takes."""
+    days = figures.days_of(request.membership, workflow)
+    return {"chart": charts.day_chart(days, key="days", title="Instances per day"), "pace": pace.pace_of(workflow)}
 
 
 def ways(request: PersonRequest, workflow: Workflow) -> dict[str, str]:
