@@ -9,6 +9,7 @@ from maestro_api.connect import ConnectEvent, UnreadableEvent, parse_event, veri
 from maestro_api.environments import DEMO, PRODUCTION, Environment, is_app_url, simulator_environment
 from maestro_api.errors import (
     BadRequest,
+    BudgetRefused,
     Conflict,
     ConnectFailed,
     ConnectionLost,
@@ -75,6 +76,7 @@ __all__ = [
     "ActionResult",
     "AuthorizationRequest",
     "BadRequest",
+    "BudgetRefused",
     "CallEvent",
     "Conflict",
     "ConnectEvent",

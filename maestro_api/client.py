@@ -59,7 +59,8 @@ class MaestroClient:
 
     `token` is the access token or a callable that returns it. After a 401 the client asks once for another one (from
     `refresh(dead_token)`, else from the callable again) and repeats the call once. `deadline` is the wall clock of a whole
-    call in seconds (30). `on_limits` hears every quota that Docusign states. Raises InvalidRequest for a bad account id.
+    call in seconds (30). `on_limits` hears every quota that Docusign states. `gate` is called before each attempt and may
+    hold it back by raising BudgetRefused. Raises InvalidRequest for a bad account id.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class MaestroClient:
         hooks: Sequence[Hook] = (),
         on_limits: Callable[[LimitState], None] | None = None,
         retry: RetryPolicy | None = None,
+        gate: Callable[[], None] | None = None,
     ) -> None:
         self.environment = environment
         self.account_id = _uuid(account_id, "account_id", "MaestroClient")
@@ -85,7 +87,13 @@ class MaestroClient:
         self._deadline = DEADLINE if deadline is None else deadline
         self._account_list: bool | None = None
         self._transport = Transport(
-            environment, session=session, user_agent=user_agent, hooks=hooks, on_limits=on_limits, retry=retry
+            environment,
+            session=session,
+            user_agent=user_agent,
+            hooks=hooks,
+            on_limits=on_limits,
+            retry=retry,
+            gate=gate,
         )
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@
 
     MaestroError
     ├── InvalidRequest            refused by us, nothing was sent
+    ├── BudgetRefused             the caller's own gate held the call back, nothing was sent
     ├── TransportError            no complete answer
     │   ├── ConnectFailed         surely nothing was sent: name, address, connect
     │   │   └── TLSFailed         the certificate or the handshake was refused
@@ -141,6 +142,16 @@ class InvalidRequest(MaestroError):
     """Refused before sending: a bad id, filter, header or token."""
 
     sentence = "The request was not sent, because part of it is not valid."
+
+
+class BudgetRefused(MaestroError):
+    """The `gate` that the caller gave let no call through; a gate raises this or a subclass of its own.
+
+    Nothing was sent by this attempt, and an attempt before it is repeated only when it surely had no effect; so
+    `may_have_happened` is False. `retry_after` may say when the gate opens.
+    """
+
+    sentence = "The call was held back, so nothing was sent."
 
 
 class TransportError(MaestroError):

@@ -57,11 +57,16 @@ PROCESS_BUDGET: Final = RetryBudget()
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Attempts in all (1 = never repeat), first and longest backoff in seconds. `sleep` and `budget` can be replaced."""
+    """Attempts in all (1 = never repeat), first and longest backoff in seconds. `sleep` and `budget` can be replaced.
+
+    `waits_for_limits` is False for a caller that has a `gate`: a refusal for too many calls then concerns everybody who
+    shares the quota, so it is told at once instead of being waited for here.
+    """
 
     attempts: int = 3
     first_wait: float = 1.0
     longest_wait: float = 30.0
+    waits_for_limits: bool = True
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     budget: RetryBudget = field(default=PROCESS_BUDGET, repr=False)
 
@@ -83,6 +88,8 @@ class RetryPolicy:
         if isinstance(error, ConnectFailed):
             return self.attempts
         if not reading:
+            return 1
+        if isinstance(error, RateLimited) and not self.waits_for_limits:
             return 1
         if isinstance(error, (RequestTimedOut, ConnectionLost, RateLimited)):
             return self.attempts

@@ -17,7 +17,8 @@ log: Final = logging.getLogger("maestro_api")
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """One attempt of one call. `status` is None when no answer came; `error` is the class name of what is raised."""
+    """One attempt of one call. `status` is None when no answer came; `error` is the class name of what is raised, and
+    `retry_after` the seconds that its answer asks to wait."""
 
     operation: str
     method: str
@@ -29,6 +30,7 @@ class CallEvent:
     bytes: int = 0
     remaining: int | None = None
     error: str | None = None
+    retry_after: float | None = None
 
 
 class Hook:

@@ -73,7 +73,8 @@ class Transport:
     """Sends calls of one environment. Safe to share between threads.
 
     A session that is handed in is brought under the same rules: its adapters are replaced, its environment reading is
-    switched off, its own headers, cookies, proxies and hooks are not used.
+    switched off, its own headers, cookies, proxies and hooks are not used. `gate` is called before every attempt, the
+    repeated ones too; when it raises BudgetRefused the attempt is not sent and the call fails with that error.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Transport:
         hooks: Sequence[Hook] = (),
         on_limits: Callable[[LimitState], None] | None = None,
         retry: RetryPolicy | None = None,
+        gate: Callable[[], None] | None = None,
     ) -> None:
         loopback = environment.is_simulator
         for scheme, host, _ in environment.allowed_origins:
@@ -97,6 +99,7 @@ class Transport:
         self._hooks = tuple(hooks)
         self._on_limits = on_limits
         self._retry = retry or RetryPolicy()
+        self._gate = gate
 
     def request(self, call: Call) -> Answer:
         """Send one call; the only place where anything is sent. Raises MaestroError and nothing else.
@@ -140,6 +143,12 @@ class Transport:
         event = CallEvent(call.operation, call.method, call.path, number, call.correlation_id)
         if self._hooks:
             announce(self._hooks, "before", event)
+        if self._gate is not None:
+            try:
+                self._gate()
+            except errors.BudgetRefused as refusal:
+                refusal.operation, refusal.ids = call.operation, dict(call.ids)
+                return refusal
         attempt = Attempt(deadline, READ_TIMEOUT.get(call.method, READ_TIMEOUT["GET"]))
         if attempt.time_left() <= 0:
             # A process that was stopped meanwhile must not send what others have settled since.
@@ -175,6 +184,7 @@ class Transport:
             bytes=len(body),
             remaining=limits.hourly_remaining,
             error=None if isinstance(outcome, Answer) else type(outcome).__name__,
+            retry_after=None if isinstance(outcome, Answer) else outcome.retry_after,
         )
         write_line(event)
         if self._hooks:

@@ -14,6 +14,7 @@ from dashboard.services import budget
 from dashboard.services.budget import Lane
 from dashboard.services.connections import client_for
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, ServiceError
+from dashboard.services.turnstile import through
 from dashboard.services.visibility import is_connected
 from maestro_api import (
     ConnectFailed,
@@ -38,16 +39,15 @@ RECONNECT = "Your connection to Docusign has ended; connect again to go on. Noth
 def calling(
     membership: Membership, *, deadline: float | None = None, lane: Lane = Lane.PEOPLE
 ) -> Iterator[MaestroClient]:
-    """A client with this person's own token, for one or a few calls; what fails is noted and raised unchanged."""
+    """A client with this person's own token, for one or a few calls, each claimed in the lane before it is sent.
+
+    A call that the budget holds back raises DocusignUnavailable with `retry_at`, at the start or in the middle; what fails
+    at Docusign is raised unchanged.
+    """
     if not is_connected(membership):
         raise ReconnectNeeded(RECONNECT)
-    budget.check(membership.account)
-    try:
-        yield client_for(membership.user.connection, membership.account, deadline=deadline)
-    except MaestroError as error:
-        budget.note_failure(membership.account, error)
-        raise
-    budget.note_success(membership.account)
+    with through(membership.account, lane) as turnstile:
+        yield client_for(membership.user.connection, membership.account, turnstile, deadline=deadline)
 
 
 def explained(error: MaestroError) -> ServiceError:

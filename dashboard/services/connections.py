@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from dashboard.facts import current_facts
 from dashboard.models import Account, AuditEntry, Connection, Membership, User
-from dashboard.services import accounts, audit, budget, tokens
+from dashboard.services import accounts, audit, tokens
 from dashboard.services.authorization_server import environment, oauth_client
+from dashboard.services.standing import Lane
+from dashboard.services.turnstile import Turnstile
 from maestro_api import MaestroClient
 
 CLOSED: dict[str, object] = {
@@ -23,8 +25,15 @@ CLOSED: dict[str, object] = {
 }
 
 
-def client_for(connection: Connection, account: Account, *, deadline: float | None = None) -> MaestroClient:
-    """A client that acts as this person in this account; a 401 costs one refresh and one retry (O-13)."""
+def client_for(
+    connection: Connection,
+    account: Account,
+    turnstile: Turnstile | None = None,
+    *,
+    deadline: float | None = None,
+) -> MaestroClient:
+    """A client that acts as this person in this account, each attempt through the turnstile; a 401 costs one refresh and
+    one retry (O-13)."""
     return MaestroClient(
         environment(),
         str(account.pk),
@@ -32,7 +41,7 @@ def client_for(connection: Connection, account: Account, *, deadline: float | No
         refresh=lambda dead_token: tokens.replace_dead_token(connection, dead_token),
         correlation_id=current_facts().request_id,
         deadline=deadline,
-        on_limits=lambda limits: budget.note_limits(account, limits),
+        **(turnstile or Turnstile(account, Lane.PEOPLE)).options,
     )
 
 
