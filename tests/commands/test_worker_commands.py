@@ -40,8 +40,7 @@ def test_work_once_does_what_is_due_and_ends(connect: Connect, queue: None) -> N
 
 
 def test_work_once_leaves_what_is_not_due(connect: Connect, queue: None, simulator: Simulator) -> None:
-    connect("Ada Admin")
-    Membership.objects.update(synced_at=timezone.now() + timedelta(minutes=1), rights_proven_at=timezone.now())
+    assert sync.sync_membership(connect("Ada Admin"))
     simulator.clear_ledger()
     run("work", "--once")
     assert simulator.ledger() == []

@@ -83,7 +83,9 @@ def test_a_first_visit_shows_that_data_is_on_its_way(operator: Membership, signe
 
 
 def test_a_look_that_failed_is_said(operator: Membership, signed_in: Callable[..., Client]) -> None:
-    Membership.objects.filter(pk=operator.pk).update(sync_error="Docusign did not answer.")
+    Membership.objects.filter(pk=operator.pk).update(
+        sync_error="Docusign did not answer.", sync_failed_at=timezone.now()
+    )
     body = signed_in(operator).get(PAGE).content.decode()
     assert "The last look at Docusign did not end" in body
 
