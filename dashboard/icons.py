@@ -17,6 +17,7 @@ ICONS: dict[str, str] = {
     "alerts": "bell",
     "team": "users",
     "connections": "link",
+    "events": "bolt",
     "system": "computer-desktop",
     "light": "sun",
     "dark": "moon",

@@ -23,9 +23,10 @@ ENTRIES = (
     ("audit", "Audit"),
     ("team", "Team"),
     ("connections", "Connections"),
+    ("connect", "Events"),
     ("preferences", "Preferences"),
 )
-ICONS = {"preferences": "settings"}
+ICONS = {"preferences": "settings", "connect": "events"}
 
 
 def entries(path: str, *, needs: int = 0) -> list[Entry]:

@@ -31,8 +31,11 @@ ACTIONS: dict[str, Action] = {
     "workflow.trigger": Action(Role.OPERATOR, "trigger workflows"),
     "workflow.pause": Action(Role.OPERATOR, "pause workflows"),
     "workflow.resume": Action(Role.OPERATOR, "resume workflows"),
+    "workflow.mark_key": Action(Role.ADMIN, "choose key inputs"),
     "instance.view": Action(Role.VIEWER, "see instances"),
     "instance.export": Action(Role.VIEWER, "export instances"),
+    "view.use": Action(Role.VIEWER, "use saved views"),
+    "view.save": Action(Role.VIEWER, "save views"),
     "instance.cancel": Action(Role.OPERATOR, "cancel instances"),
     "instance.reveal": Action(Role.OPERATOR, "reveal participant links"),
     "operation.view": Action(Role.VIEWER, "see what was sent"),
@@ -42,6 +45,8 @@ ACTIONS: dict[str, Action] = {
     "team.change": Action(Role.ADMIN, "change roles"),
     "connection.view": Action(Role.VIEWER, "see connections"),
     "connection.disconnect": Action(Role.VIEWER, "disconnect your own grant"),
+    "connect.view": Action(Role.VIEWER, "see the events of Docusign"),
+    "connect.change": Action(Role.ADMIN, "set up the events of Docusign"),
     "account.switch": Action(Role.VIEWER, "switch accounts"),
 }
 

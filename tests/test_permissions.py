@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
+from django.utils import timezone
 
-from dashboard.models import Membership, Operation, OperationKind, OperationState, Role
+from dashboard.models import Delivery, Membership, Operation, OperationKind, OperationState, Role
 from dashboard.permissions import ACTIONS
 from maestro_api.simulator import Simulator
+from tests.connect_events import hook_for
 from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
@@ -21,6 +23,12 @@ GUARDED: dict[str, tuple[str, str]] = {
     "account-switch": ("account.switch", ""),
     "connections": ("connection.view", ""),
     "connection-disconnect": ("connection.disconnect", ""),
+    "connect": ("connect.view", ""),
+    "connect-create": ("connect.change", ""),
+    "connect-renew": ("connect.change", ""),
+    "connect-key-add": ("connect.change", ""),
+    "connect-key-remove": ("connect.change", "key"),
+    "connect-replay": ("connect.change", "delivery"),
     "team": ("team.view", ""),
     "team-role": ("team.change", "membership"),
     "workflows": ("workflow.view", ""),
@@ -33,6 +41,15 @@ GUARDED: dict[str, tuple[str, str]] = {
     "workflow-trigger-preview": ("workflow.trigger", "workflow"),
     "workflow-trigger-refresh": ("workflow.trigger", "workflow"),
     "instances": ("instance.view", ""),
+    "instance-find": ("instance.view", ""),
+    "views": ("view.use", ""),
+    "view-save": ("view.save", ""),
+    "view-change": ("view.save", "view"),
+    "view-delete": ("view.save", "view"),
+    "view-pin": ("view.use", "view"),
+    "view-default": ("view.use", "view"),
+    "workflow-key-mark": ("workflow.mark_key", "workflow"),
+    "workflow-key-unmark": ("workflow.mark_key", "workflow"),
     "instance-export": ("instance.export", ""),
     "instance-workflows": ("instance.view", ""),
     "instance-people": ("instance.view", ""),
@@ -69,7 +86,14 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
     )
     for membership in (operator, admin, viewer):
         lists(membership, workflow)
-    objects = {"workflow": workflow.pk, "instance": instance.pk, "operation": operation.pk, "membership": operator.pk}
+    key = hook_for(operator.account).keys.get()
+    delivery = Delivery.objects.create(account=operator.account, body=b"{}", received_at=timezone.now(), state="dead")
+    objects = {"key": key.pk, "delivery": delivery.pk} | {
+        "workflow": workflow.pk,
+        "instance": instance.pk,
+        "operation": operation.pk,
+        "membership": operator.pk,
+    }
 
     def path(name: str) -> str:
         kind = GUARDED.get(name, ("", ""))[1]
@@ -131,7 +155,7 @@ def test_a_foreign_id_answers_like_a_random_one(
     client = signed_in(outsider)
     foreign = getattr(client, method)(address(name))
     kind = GUARDED[name][1]
-    random_id = 10**9 if kind == "membership" else uuid.uuid4()
+    random_id = 10**9 if kind in {"membership", "key", "delivery"} else uuid.uuid4()
     random = getattr(client, method)(reverse(name, args=[random_id]))
     assert foreign.status_code in {404, 405}
     assert (foreign.status_code, strip(foreign.content)) == (random.status_code, strip(random.content))
