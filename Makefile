@@ -19,7 +19,7 @@ demo: .venv/run
 
 test: .venv/dev test-tools lint
 	.venv/bin/python -m pytest -n 2 --dist worksteal
-	.venv/bin/python -m tests.postgres pytest -n 2 --dist worksteal -m "not browser and not processes"
+	.venv/bin/python -m tests.postgres pytest -n 2 --dist worksteal -m "not browser and not processes" --ignore tests/maestro_api
 
 coverage: .venv/dev test-tools
 	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered

@@ -50,7 +50,8 @@ class RequestFactsMiddleware:
             return HttpResponse(status=405)
         session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
         if not session.isprintable():  # a quoted cookie can spell NUL, which no PostgreSQL column can be compared with
-            session = request.COOKIES.pop(settings.SESSION_COOKIE_NAME) and ""
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+            session = ""
         set_facts(
             RequestFacts(
                 request_id=request.request_id,  # type: ignore[attr-defined]  # our own member, set in this class

@@ -16,7 +16,7 @@ from dashboard.models.instance import (
     bucket_of,
 )
 from dashboard.models.looks import Look, unknown_look
-from dashboard.models.operation import OPEN_STATES, Operation, OperationKind, OperationState
+from dashboard.models.operation import OPEN_STATES, UNDER_WAY, Operation, OperationKind, OperationState
 from dashboard.models.saved_view import SavedView, ViewUse
 from dashboard.models.schedule import Heartbeat, Schedule
 from dashboard.models.search import InstanceKey, InstanceName, KeyInput
@@ -33,6 +33,7 @@ __all__ = [
     "PROOF_LIFETIME",
     "RUNNING_STATES",
     "TERMINAL_STATES",
+    "UNDER_WAY",
     "Account",
     "AccountSync",
     "ApiBudget",

@@ -32,6 +32,7 @@ OPERATION_LOOKS = {
     OperationState.UNKNOWN: Look("Unknown outcome", "unknown", "unknown"),
     OperationState.NEEDS_PERSON: Look("Needs a person", "warning", "attention", loud=True),
 }
+UNDER_WAY = (OperationState.PLANNED, OperationState.SENT, OperationState.UNKNOWN)
 OPEN_STATES = (OperationState.PLANNED, OperationState.SENT, OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
 
 
@@ -87,6 +88,19 @@ class Operation(models.Model):
             models.Index(fields=["state", "next_check_at"]),
             models.Index(fields=["account", "state"]),
             models.Index(fields=["workflow", "-planned_at"]),
+        ]
+        # Two people at the same moment: the database decides who was first, whatever each of them had read before.
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance"],
+                condition=models.Q(kind=OperationKind.CANCEL, state__in=UNDER_WAY),
+                name="one_open_cancel_per_instance",
+            ),
+            models.UniqueConstraint(
+                fields=["workflow", "kind"],
+                condition=models.Q(kind__in=(OperationKind.PAUSE, OperationKind.RESUME), state__in=UNDER_WAY),
+                name="one_open_action_per_workflow",
+            ),
         ]
 
     def __str__(self) -> str:

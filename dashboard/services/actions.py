@@ -7,9 +7,10 @@ a doubtful attempt is repeated only after a fresh read, three times at most.
 import time
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from dashboard.models import (
+    UNDER_WAY,
     Instance,
     Membership,
     Operation,
@@ -32,7 +33,7 @@ from maestro_api import Conflict, MaestroError
 
 State = OperationState
 Kind = OperationKind
-OPEN = (State.PLANNED, State.SENT, State.UNKNOWN)
+QUICKER = "Somebody else did this at the same moment. Nothing was sent; look at the result first."
 RESUMABLE = (WorkflowState.PAUSED, WorkflowState.INACTIVE)
 
 
@@ -87,9 +88,13 @@ def _act(
         instance=instance,
         reason=reason.strip(),
     )
-    with before_sending(), transaction.atomic():
+    try:
+        with before_sending(), transaction.atomic():
+            _refuse_a_second(operation)
+            is_first = insert_sent(operation)
+    except IntegrityError as error:  # somebody else was quicker between the two statements
         _refuse_a_second(operation)
-        is_first = insert_sent(operation)
+        raise Refused(QUICKER) from error
     if not is_first:
         instance_id: UUID | None = instance.pk if instance else None
         winner = first_result(key, actor=actor, kind=kind, workflow=workflow, instance_id=instance_id)
@@ -104,7 +109,7 @@ def _refuse_a_second(operation: Operation) -> None:
     """Two people, or two tabs, never do the same thing to the same object at once."""
     if Operation.objects.filter(key=operation.key).exists():
         return  # the same form once more: it gets the first result, not a refusal
-    same = Operation.objects.filter(kind=operation.kind, workflow=operation.workflow, state__in=OPEN)
+    same = Operation.objects.filter(kind=operation.kind, workflow=operation.workflow, state__in=UNDER_WAY)
     if operation.instance_id:
         same = same.filter(instance=operation.instance)
     other = same.select_related("actor").first()

@@ -16,10 +16,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.facts import current_facts
-from dashboard.models import Account, AuditEntry, AuditHead, Instance, Membership, Operation, User, Workflow
+from dashboard.models import Account, AuditEntry, AuditHead, Instance, Membership, Operation, SavedView, User, Workflow
 
 Result = AuditEntry.Result
-Object = Account | Instance | Membership | User | Workflow
+Object = Account | Instance | Membership | SavedView | User | Workflow
 CHAINED = [
     field.name for field in AuditEntry._meta.concrete_fields if field.name not in {"hash"}
 ]  # every column but the hash itself
@@ -93,7 +93,9 @@ def _described(subject: Object | None) -> dict[str, str]:
 def _append(entry: AuditEntry) -> AuditEntry:
     # The update takes the row's lock in every database before the head is read, so writers cannot fork the chain.
     if not AuditHead.objects.filter(pk=1).update(seq=F("seq") + 1):
-        AuditHead.objects.create(pk=1, seq=1, hash="")
+        # The very first entry, perhaps of several writers at once: one of them makes the row, the others wait for it.
+        AuditHead.objects.bulk_create([AuditHead(pk=1)], ignore_conflicts=True)
+        AuditHead.objects.filter(pk=1).update(seq=F("seq") + 1)
     head = AuditHead.objects.get(pk=1)
     entry.seq = head.seq
     entry.prev_hash = head.hash

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, AuditEntry, Instance, Operation, OperationKind, OperationState, Workflow
 from dashboard.services import audit
-from dashboard.services.instances import bump
+from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.timings import SEND_LEASE
 
 State = OperationState
@@ -149,11 +149,12 @@ def move(operation: Operation, outcome: Outcome, *, action: str = "", actor: Any
     columns |= outcome.columns
     rows = Operation.objects.filter(pk=operation.pk, state=came_from, fence=operation.fence)
     with transaction.atomic():
+        lock_mirror(operation.account_id)
         if not rows.update(fence=F("fence") + 1, **columns):
             return False
         operation.refresh_from_db()
-        _audit(operation, to, outcome, action=action, actor=actor)
         bump(operation.account_id)
+        _audit(operation, to, outcome, action=action, actor=actor)
     return True
 
 

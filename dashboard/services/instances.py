@@ -81,6 +81,15 @@ class Applied:
         return bool(self.created or self.changed)
 
 
+def lock_mirror(account_id: UUID) -> None:
+    """Make this transaction the only writer of the account's mirror, so that counts and rows cannot differ.
+
+    It comes before every other lock, and the head of the audit last: two writers that wait for each other would be a deadlock on
+    PostgreSQL. Rows that only refer to the account are not kept waiting. SQLite has one writer anyway.
+    """
+    Account.objects.select_for_update(no_key=True).only("pk").get(pk=account_id)
+
+
 def bump(account_id: UUID) -> None:
     """Count a change of the account's mirror, so that polling pages reload."""
     Account.objects.filter(pk=account_id).update(version=F("version") + 1)
@@ -140,7 +149,7 @@ def record_triggered(
     now = timezone.now()
     name = without_marker(full_name)[:LONGEST_NAME]
     with transaction.atomic():
-        Account.objects.select_for_update().only("pk").get(pk=workflow.account_id)
+        lock_mirror(workflow.account_id)
         instance, is_new = Instance.objects.get_or_create(
             pk=pk,
             defaults={
@@ -204,8 +213,7 @@ def _chunks(answers: Iterable[ApiInstance]) -> Iterator[list[ApiInstance]]:
 
 def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, workflow_id: UUID | None) -> Applied:
     now, applied = timezone.now(), Applied()
-    # On PostgreSQL one writer an account at a time, so that counts and rows cannot differ; SQLite has one anyway.
-    Account.objects.select_for_update().only("pk").get(pk=account.pk)
+    lock_mirror(account.pk)
     wanted = {pk: answer for answer in answers if (pk := uuid_of(answer.id))}
     stored = {row.pk: row for row in _stored(wanted)}
     owners = _owners(answers)
@@ -257,7 +265,7 @@ def _owners(answers: Sequence[ApiInstance]) -> dict[UUID | None, UUID]:
 def _stored(wanted: Iterable[UUID]) -> Iterable[Instance]:
     """The rows as they are; what a list does not compare is fetched only for rows that change."""
     # The row lock matters on PostgreSQL only; SQLite's transaction is the only writer from its begin on.
-    return Instance.objects.select_for_update().filter(pk__in=wanted).defer(*LARGE)
+    return Instance.objects.select_for_update(no_key=True).filter(pk__in=wanted).defer(*LARGE)
 
 
 def _save(account: Account, new: dict[UUID, Instance], changed: list[Instance], changes: list[InstanceChange]) -> None:

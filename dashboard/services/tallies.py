@@ -63,7 +63,7 @@ def note(before: Iterable[Standing], after: Iterable[Standing]) -> None:
 def recount(account: Account) -> None:
     """Count everything anew: for a repair, and for tests that write rows by themselves."""
     with transaction.atomic():
-        Account.objects.select_for_update().get(pk=account.pk)
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         rows = Instance.objects.filter(account=account)
         scopes = [account.pk, *rows.order_by().values_list("workflow_id", flat=True).distinct()]
         InstanceCount.objects.filter(account=account).delete()

@@ -14,7 +14,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from dashboard.models import Account, Membership, User, Workflow, WorkflowAccess, WorkflowState
-from dashboard.services.instances import LONGEST_NAME, bump, is_of, uuid_of
+from dashboard.services.instances import LONGEST_NAME, bump, is_of, lock_mirror, uuid_of
 from dashboard.services.visibility import visible_instances
 from maestro_api import Workflow as ApiWorkflow
 
@@ -57,7 +57,8 @@ def apply_workflows(account: Account, answers: Iterable[ApiWorkflow]) -> list[Wo
     now = timezone.now()
     named = {pk: answer for answer in answers if (pk := uuid_of(answer.id)) and is_of(account, answer.account_id)}
     with transaction.atomic():
-        stored = {row.pk: row for row in Workflow.objects.select_for_update().filter(pk__in=named)}
+        lock_mirror(account.pk)
+        stored = {row.pk: row for row in Workflow.objects.select_for_update(no_key=True).filter(pk__in=named)}
         named = {
             pk: answer
             for pk, answer in named.items()
@@ -121,6 +122,7 @@ def apply_access(membership: Membership, listed: Sequence[Workflow]) -> None:
     rows = WorkflowAccess.objects.filter(user_id=membership.user_id, workflow__account_id=membership.account_id)
     listed_ids = {row.pk for row in listed}
     with transaction.atomic():
+        lock_mirror(membership.account_id)
         known = set(rows.values_list("workflow_id", flat=True))
         rows.exclude(workflow_id__in=listed_ids).delete()
         rows.filter(workflow_id__in=listed_ids).update(listed_at=now)

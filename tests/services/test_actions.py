@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dashboard.models import AuditEntry, Instance, Membership, Operation, OperationState, Workflow, WorkflowState
-from dashboard.services import operations, sync
+from dashboard.services import actions, operations, sync
 from dashboard.services.connections import client_for
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
@@ -266,3 +266,17 @@ def test_whatever_answers_a_cancel_the_result_is_what_docusign_holds(
     assert (operation.state == "confirmed") <= (held == "canceled")
     assert (operation.state == "rejected") <= (held == "in_progress")
     assert results()[0][1] == "intent"
+
+
+def test_a_second_cancel_that_had_not_seen_the_first_is_refused_by_the_database(
+    cancel: Act, simulator: Simulator, posts: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U-6: looking and writing are two statements, and somebody may come in between."""
+    simulator.set_faults([{"match": CANCEL, "do": {"status": 500}}])
+    cancel()
+    before = len(posts())
+    monkeypatch.setattr(actions, "_refuse_a_second", lambda operation: None)
+    with pytest.raises(Refused, match="Nothing was sent"):
+        cancel()
+    assert len(posts()) == before
+    assert Operation.objects.count() == 1

@@ -1,0 +1,216 @@
+"""What only a database with several writers at once can get wrong (D-4); run by `python -m tests.postgres pytest`."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, close_old_connections, connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from dashboard.models import AuditEntry, AuditHead, Connection, Instance, Membership, Operation, OperationState
+from dashboard.queue import huey_for
+from dashboard.services import actions, audit, edges, operations, sync, tokens
+from dashboard.services.errors import StoreBusy
+from maestro_api.simulator import Simulator
+from tests.services.conftest import new_key
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL: python -m tests.postgres pytest"),
+]
+Posts = Callable[[], list[dict[str, Any]]]
+
+
+def at_once(number: int, deed: Callable[[int], Any]) -> list[Any]:
+    """What `number` threads got, each with a connection of its own; an exception is a result too."""
+    results: list[Any] = [None] * number
+    barrier = threading.Barrier(number)
+
+    def run(place: int) -> None:
+        try:
+            barrier.wait(10)
+            results[place] = deed(place)
+        except Exception as error:  # noqa: BLE001  # the test looks at what each thread ended with
+            results[place] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+@pytest.fixture
+def instance(ada: Membership, simulator: Simulator) -> Instance:
+    """A running instance that holds still."""
+    simulator.world.settings.moving = False
+    found = Instance.objects.filter(status="in_progress").select_related("workflow").first()
+    assert found is not None
+    simulator.clear_ledger()
+    return found
+
+
+def cancel(instance: Instance, ada: Membership, key: str) -> Operation:
+    return operations.cancel_instance(instance, actor=ada.user, membership=ada, reason="By mistake", key=key)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("synchronous_commit", "on"),
+        ("transaction_isolation", "read committed"),
+    ],
+)
+def test_no_session_may_hold_the_others_up_and_a_commit_is_on_disk(name: str, value: str) -> None:
+    """D-4, D-2: the limits of a web process."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetchone() == (value,)
+
+
+def test_sixteen_writers_keep_one_chain() -> None:
+    """A-4: the very first entry and all others come from sixteen sessions at the same time; no fork, no gap."""
+
+    def write(place: int) -> None:
+        for number in range(25):
+            with transaction.atomic():
+                audit.record("test.done", actor=None, account=None, reason=f"{place} {number}")
+
+    AuditHead.objects.all().delete()
+    assert at_once(16, write) == [None] * 16
+    assert audit.verify_chain() == audit.ChainReport(True, 400)
+
+
+def test_one_form_sent_eight_times_at_once_is_one_call(instance: Instance, ada: Membership, posts: Posts) -> None:
+    """U-7: the key is unique in the database, so seven find the first result."""
+    key = new_key()
+    results = at_once(8, lambda place: cancel(instance, ada, key).pk)
+    assert len(set(results)) == 1, results
+    assert [post["path"].rsplit("/", 1)[1] for post in posts()] == ["cancel"]
+
+
+def test_two_people_who_cancel_at_the_same_moment_send_one_call(
+    instance: Instance, ada: Membership, posts: Posts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U-6: both have looked and seen nothing open; the database refuses the second."""
+    both_have_looked = threading.Barrier(2)
+    seen: set[int] = set()
+    look = actions._refuse_a_second
+
+    def look_together(operation: Operation) -> None:
+        look(operation)
+        if threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            both_have_looked.wait(10)
+
+    monkeypatch.setattr(actions, "_refuse_a_second", look_together)
+    keys = [new_key(), new_key()]
+    results = at_once(2, lambda place: cancel(instance, ada, keys[place]))
+    assert sorted(type(result).__name__ for result in results) == ["Operation", "Refused"], results
+    assert [post["path"].rsplit("/", 1)[1] for post in posts()] == ["cancel"]
+
+
+def test_a_session_that_dies_in_a_claim_leaves_the_operation_to_the_next(
+    instance: Instance, ada: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-4: the backend is ended between the claim and its commit; nothing is claimed, and the next try is whole."""
+    operation = Operation.objects.create(
+        key=new_key(),
+        kind="cancel",
+        account_id=instance.account_id,
+        actor=ada.user,
+        workflow=instance.workflow,
+        instance=instance,
+    )
+    record = edges._audit
+
+    def ended(*args: Any, **kwargs: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            [pid] = cursor.fetchone()
+        assert at_once(1, lambda place: _end(pid)) == [True]
+        record(*args, **kwargs)
+
+    monkeypatch.setattr(edges, "_audit", ended)
+    with pytest.raises(OperationalError):
+        edges.claim_planned(operation)
+    monkeypatch.setattr(edges, "_audit", record)
+    close_old_connections()
+    operation = Operation.objects.get()
+    assert (operation.state, operation.fence, AuditEntry.objects.filter(operation_id=operation.pk).count()) == (
+        *(OperationState.PLANNED, 0),
+        0,
+    )
+    assert edges.claim_planned(operation)
+    assert Operation.objects.get().state == OperationState.SENT
+
+
+def _end(pid: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_lock_that_somebody_holds_ends_in_an_answer(
+    instance: Instance, ada: Membership, posts: Posts, signed_in: Callable[..., Client]
+) -> None:
+    """D-3: after two seconds, with nothing sent; pages are read meanwhile."""
+    AuditHead.objects.get_or_create(pk=1)
+
+    def try_it(place: int) -> tuple[str, int]:
+        started = timezone.now()
+        with pytest.raises(StoreBusy, match="Nothing was sent"):
+            cancel(instance, ada, new_key())
+        assert timezone.now() - started < timedelta(seconds=6)
+        return "refused", signed_in(ada).get("/instances/").status_code
+
+    with transaction.atomic():
+        AuditHead.objects.select_for_update().get(pk=1)
+        assert at_once(1, try_it) == [("refused", 200)]
+    assert posts() == []
+    assert not Operation.objects.exists()
+
+
+def test_an_expired_token_is_refreshed_once_by_eight_sessions(ada: Membership, simulator: Simulator) -> None:
+    """O-8: the lease and the compare-and-swap hold with real concurrent writers, five times."""
+    for _ in range(5):
+        Connection.objects.update(access_expires_at=timezone.now() - timedelta(seconds=1))
+        simulator.clear_ledger()
+        results = at_once(8, lambda place: tokens.access_token(Connection.objects.get(user=ada.user)))
+        assert len(set(map(str, results))) == 1, results
+        assert sum(entry["path"] == "/oauth/token" for entry in simulator.ledger()) == 1
+
+
+def test_the_queue_lives_in_postgresql_too() -> None:
+    """The entry comes back once, to one worker."""
+    settings = connection.settings_dict
+    place = f"{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+    huey = huey_for(f"postgres://{place}")
+    task = huey.task(name="say")(lambda word: word)
+    try:
+        huey.enqueue(task.s("hello"))
+        assert huey.storage.queue_size() == 1
+        message = huey.dequeue()
+        assert (message.args, huey.storage.queue_size()) == (("hello",), 0)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE huey_kv, huey_schedule, huey_task, huey_counter")
+        huey.storage.close()
+
+
+def test_a_name_that_no_index_entry_could_hold_is_stored(ada: Membership, simulator: Simulator) -> None:
+    """Entries of an index end at 2.7 kB; whatever Docusign says of an instance must be kept all the same."""
+    long = "ß漢" * 3_000
+    pk = str(Instance.objects.filter(status="in_progress").values_list("pk", flat=True)[0])
+    simulator.set_instance(pk, name=long, started_by_name=long, last_completed_step_name=long)
+    assert sync.sync_membership(ada), ada.sync_error
+    assert Instance.objects.get(pk=pk).full_name == long
