@@ -101,21 +101,34 @@ class InstanceFilter(Filter):
     defaults = {"sort": "-changed", "size": 25, "state": "all"}
     sort = forms.CharField(label="Order", required=False, max_length=20)
     size = forms.TypedChoiceField(
-        label="Rows a page", required=False, choices=[(size, size) for size in SIZES], coerce=int, empty_value=None
+        label="Rows a page",
+        required=False,
+        choices=[(size, size) for size in SIZES],
+        coerce=int,
+        empty_value=None,
+        error_messages={"invalid_choice": "A page has 25, 50 or 100 rows."},
     )
     name = forms.CharField(label="Name", required=False, max_length=200)
     workflow = SeveralValues(label="Workflow", required=False)
     by = SeveralValues(label="Started by", required=False)
-    state = forms.ChoiceField(label="State", required=False, choices=[(key, word) for key, word, _tone in TABS])
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[(key, word) for key, word, _tone in TABS],
+        error_messages={"invalid_choice": "There is no such state."},
+    )
     started_from = DayField("Started from")
     started_until = DayField("Started until")
     changed_from = DayField("Changed from")
     changed_until = DayField("Changed until")
-    expires = whole_number("Expires within days", 3650)
+    expires = whole_number("Expires within (days)", 3650)
     steps = whole_number("Steps done, at least", 1000)
     key = forms.CharField(label="Key input", required=False, max_length=700)
     origin = forms.ChoiceField(
-        label="Triggered", required=False, choices=[("", "Anywhere"), ("here", "Here"), ("elsewhere", "Elsewhere")]
+        label="Triggered",
+        required=False,
+        choices=[("", "Anywhere"), ("here", "Here"), ("elsewhere", "Elsewhere")],
+        error_messages={"invalid_choice": "Choose one of those offered."},
     )
     cols = SeveralValues(label="Columns", required=False)
 
@@ -280,7 +293,7 @@ class InstanceFilter(Filter):
         if steps := said.get("steps"):
             yield "steps", f"At least {plural(steps, 'step')} done"
         if key := said.get("key"):
-            yield "key", f"Key input {shortened(key[0])}: the value that was searched for"
+            yield "key", f"{shortened(key[0])} equals a value you searched for"
         if origin := said.get("origin"):
             yield "origin", "Triggered from this console" if origin == "here" else "Triggered elsewhere"
 

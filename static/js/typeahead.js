@@ -1,4 +1,5 @@
-// Fields that offer what the typed text may mean, at most 20. Without this script the text is sent as it is, and the page asks.
+// Filters: fields that offer what the typed text may mean, at most 20, and addresses without empty parts. Without this script the
+// text is sent as it is, and the page asks which of several is meant.
 "use strict";
 {
   const PAUSE = 150; // milliseconds without a key before the server is asked
@@ -83,6 +84,18 @@
     });
     offers.addEventListener("pointerdown", (event) => event.preventDefault()); // the focus stays in the field
   }
+
+  // A short address: without what was left empty, and with the columns in one list.
+  document.addEventListener("formdata", ({ target, formData }) => {
+    if (target.method !== "get") return;
+    const columns = formData.getAll("cols");
+    for (const name of new Set(formData.keys())) {
+      const texts = formData.getAll(name).filter((text) => text);
+      formData.delete(name);
+      for (const text of texts) formData.append(name, text);
+    }
+    if (columns.length) formData.set("cols", columns.join(","));
+  });
 
   const dressAll = () => document.querySelectorAll("[data-typeahead]").forEach(dress);
   document.addEventListener("htmx:load", dressAll);
