@@ -17,14 +17,16 @@ from dashboard.services.instances import bump
 from maestro_api import MaestroClient, MaestroError, TriggerRequirements
 
 LONGEST_VALUE = 60
+HISTORY_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ContractChange:
-    """One difference between two versions; `field` is the input's name."""
+    """One difference between two versions; `field` is the input's name, `kind` one of added, removed, changed."""
 
     field: str
     sentence: str
+    kind: str = "changed"
 
 
 def read_contract(workflow: Workflow, *, membership: Membership, deadline: float | None = None) -> Contract:
@@ -49,20 +51,27 @@ def current_contract(workflow: Workflow) -> Contract | None:
 
 
 def history(workflow: Workflow) -> list[tuple[Contract, list[ContractChange]]]:
-    """Every version, newest first, each with what it changed from the one before it."""
-    versions = list(Contract.objects.filter(workflow=workflow).order_by("first_seen_at", "pk"))
-    pairs = zip([None, *versions], versions, strict=False)
-    return [(new, diff(old, new) if old else []) for old, new in pairs][::-1]
+    """The latest versions, newest first, each with what it changed from the one before it."""
+    rows = Contract.objects.filter(workflow=workflow).order_by("-first_seen_at", "-pk")
+    versions = list(rows[: HISTORY_SHOWN + 1])
+    pairs = zip(versions, [*versions[1:], None], strict=False)
+    return [(new, diff(old, new) if old else []) for new, old in pairs][:HISTORY_SHOWN]
+
+
+def count_versions(workflow: Workflow) -> int:
+    """How many versions there were so far."""
+    return Contract.objects.filter(workflow=workflow).count()
 
 
 def diff(old: Contract, new: Contract) -> list[ContractChange]:
     """What a person who filled the old form should know about the new one."""
     before = {item["name"]: item for item in old.fields}
     after = {item["name"]: item for item in new.fields}
-    changes = [ContractChange(name, f"“{name}” is no longer asked for.") for name in before if name not in after]
+    gone = [name for name in before if name not in after]
+    changes = [ContractChange(name, f"“{name}” is no longer asked for.", "removed") for name in gone]
     for name, item in after.items():
         if name not in before:
-            changes.append(ContractChange(name, f"“{name}” is new ({item['kind']}{_must(item)})."))
+            changes.append(ContractChange(name, f"“{name}” is new ({item['kind']}{_must(item)}).", "added"))
         else:
             changes += [ContractChange(name, sentence) for sentence in _moved(name, before[name], item)]
     common = [name for name in before if name in after]
