@@ -51,6 +51,7 @@ class Mark:
     text: str
     x: str = ""
     y: int = 0
+    anchor: str = "middle"
     is_rare: bool = False
 
 
@@ -83,7 +84,7 @@ def day_chart(days: list[Day], *, key: str, title: str) -> Chart:
         key=key,
         title=title,
         description=_describe(days, series),
-        zone=timezone.get_current_timezone_name(),
+        zone=timezone.get_current_timezone_name().rpartition("/")[2].replace("_", " "),
         series=series,
         bars=[bar for place, day in enumerate(days) for bar in _bars(day, LEFT + place * slot, slot, top)],
         lines=[Mark(short(top * line // LINES), y=FLOOR - (FLOOR - TOP) * line // LINES) for line in range(LINES + 1)],
@@ -135,7 +136,9 @@ def _labels(days: list[Day], slot: float) -> list[Mark]:
         is_other_month = shown is None or shown.month != day.day.month
         text = f"{day.day.day} {day.day:%b}" if is_other_month or not is_rare else str(day.day.day)
         shown = day.day
-        marks.append(Mark(text, x=f"{LEFT + (place + 0.5) * slot:.2f}%", is_rare=is_rare))
+        # The last one stands at the edge, and must not reach over it.
+        x, anchor = (f"{LEFT + (place + 0.5) * slot:.2f}%", "middle") if back else ("100%", "end")
+        marks.append(Mark(text, x=x, anchor=anchor, is_rare=is_rare))
     return marks
 
 
