@@ -253,14 +253,19 @@ def due(now: datetime | None = None) -> list[Membership]:
     return [row for row in lookers if _is_person_due(row, now)]
 
 
-def due_accounts(now: datetime | None = None) -> list[Account]:
-    """The accounts whose shared reading is due and can be made by somebody."""
-    now = now or timezone.now()
-    allowed = connected().filter(may_sync=True).exclude(rights=Rights.NONE)
-    accounts = served_accounts().select_related("sync", "budget")
+def readable_accounts() -> list[Account]:
+    """The accounts that somebody can read for everybody."""
+    accounts = served_accounts().select_related("sync", "budget").order_by("name", "pk")
     if not service_user.is_configured():
+        allowed = connected().filter(may_sync=True).exclude(rights=Rights.NONE)
         accounts = accounts.filter(pk__in=allowed.order_by().values("account"))
-    return [account for account in accounts if is_account_due(account, now)]
+    return list(accounts)
+
+
+def due_accounts(now: datetime | None = None) -> list[Account]:
+    """Those whose shared reading is due."""
+    now = now or timezone.now()
+    return [account for account in readable_accounts() if is_account_due(account, now)]
 
 
 def run_due() -> int:

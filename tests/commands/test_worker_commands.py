@@ -12,9 +12,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from dashboard import append_only
-from dashboard.models import Instance, Membership, Rights
-from dashboard.services import audit
-from maestro_api.simulator import Simulator
+from dashboard.management.commands.sync import bar
+from dashboard.models import AccountSync, Instance, Membership, Rights, Workflow
+from dashboard.services import audit, sync
+from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator
 
 Connect = Callable[..., Membership]
 
@@ -41,6 +42,7 @@ def test_work_once_does_what_is_due_and_ends(connect: Connect, queue: None) -> N
 
 def test_work_once_leaves_what_is_not_due(connect: Connect, queue: None, simulator: Simulator) -> None:
     assert sync.sync_membership(connect("Ada Admin"))
+    Workflow.objects.update(contract_read_at=timezone.now())
     simulator.clear_ledger()
     run("work", "--once")
     assert simulator.ledger() == []
@@ -51,18 +53,43 @@ def test_work_needs_its_own_queue() -> None:
         run("work", "--once")
 
 
-def test_sync_reads_everybody(connect: Connect) -> None:
+def test_sync_reads_each_account_once_and_all_of_it(connect: Connect, simulator: Simulator) -> None:
+    """R-7: one reading for everybody, by whoever sees most."""
     connect("Ada Admin")
     connect("Pia Preparer")
-    assert "Read 2 of 2." in run("sync")
-    assert set(Membership.objects.values_list("rights", flat=True)) == {Rights.MANAGE, Rights.OWN}
+    simulator.clear_ledger()
+    assert "Read 1 of 1 accounts." in run("sync")
+    assert Instance.objects.count() == len(simulator.world.instances.by_account[MAIN_ACCOUNT_ID])
+    assert AccountSync.objects.get().full_at is not None
+    assert sum(entry["path"].endswith("/workflow-instances") for entry in simulator.ledger()) <= 3
 
 
-def test_sync_says_who_could_not_be_read(connect: Connect, simulator: Simulator) -> None:
+def test_sync_ends_with_1_and_says_what_could_not_be_read(connect: Connect, simulator: Simulator) -> None:
     connect("Ada Admin")
     simulator.set_faults([{"match": {"path": "/v1/"}, "do": {"status": 500}}])
-    with pytest.raises(CommandError, match="1 of 1 could not be read"):
+    with pytest.raises(CommandError, match="1 of 1 accounts could not be read") as failure:
         run("sync")
+    assert failure.value.returncode == 1
+
+
+def test_sync_says_that_another_worker_reads(connect: Connect) -> None:
+    """U-9: never two at once, and never silently nothing."""
+    ada = connect("Ada Admin")
+    later = timezone.now() + timedelta(minutes=1)
+    AccountSync.objects.create(account=ada.account, lease="other", lease_until=later)
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("sync", stdout=out, stderr=out)
+    assert "another worker is reading it" in out.getvalue()
+
+
+def test_the_bar_of_a_sync_never_claims_more_than_all(connect: Connect) -> None:
+    """The announced number is about right, so the bar ends at its end whatever came."""
+    account = connect("Ada Admin").account
+    row = AccountSync(account=account, rows=30, pages=3, expected=20)
+    assert bar(account, row).startswith(f"\r[{'#' * 30}] 30 of about 20")
+    row.expected = None
+    assert "30 rows" in bar(account, row)
 
 
 @pytest.mark.django_db

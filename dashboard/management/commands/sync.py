@@ -1,37 +1,52 @@
-"""`manage.py sync`: one full sync of every connected account. Its one rule: each person's own token reads what is theirs."""
+"""`manage.py sync`: one full reading of every connected account. Its one rule: it shares the claim of the worker, so none reads twice."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from dashboard.models import Membership
-from dashboard.services.due import connected
-from dashboard.services.sync import sync_membership
+from dashboard.models import Account, AccountSync
+from dashboard.services import due, passes
+from dashboard.services.budget import Lane
+from dashboard.services.passes import Outcome
 
 WIDTH = 30
 
 
 class Command(BaseCommand):
-    help = "Read every connected account once, with a progress bar on a terminal."
+    help = "Read every connected account once and whole, with a progress bar on a terminal."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        people = list(connected())
-        failed: list[Membership] = []
-        for number, membership in enumerate(people, start=1):
-            if not sync_membership(membership):
-                failed.append(membership)
-            self._show(number, len(people), membership)
-        for membership in failed:
-            membership.refresh_from_db()
-            self.stderr.write(f"{membership}: {membership.sync_error or 'another worker is reading it'}")
-        if failed:
-            raise CommandError(f"{len(failed)} of {len(people)} could not be read.")
-        self.stdout.write(f"Read {len(people)} of {len(people)}.")
+        accounts = due.readable_accounts()
+        reasons = [reason for account in accounts if (reason := self._read(account))]
+        for reason in reasons:
+            self.stderr.write(reason)
+        if reasons:
+            raise CommandError(f"{len(reasons)} of {len(accounts)} accounts could not be read.", returncode=1)
+        self.stdout.write(f"Read {len(accounts)} of {len(accounts)} accounts.")
 
-    def _show(self, number: int, total: int, membership: Membership) -> None:
+    def _read(self, account: Account) -> str:
+        """Why it could not be read whole; empty when it could."""
+        outcome = passes.read_account(
+            account, lane=Lane.PEOPLE, wants_full=True, heard=lambda row: self._show(account, row)
+        )
         if self.stdout.isatty():
-            done = "#" * (WIDTH * number // total)
-            self.stdout.write(
-                f"\r[{done:<{WIDTH}}] {number}/{total} {membership.account}", ending="\n" * (number == total)
-            )
+            self.stdout.write("")
+        if outcome is Outcome.WHOLE:
+            return ""
+        row = AccountSync.objects.get(account=account)
+        if outcome is Outcome.WAITS and row.not_before:
+            return f"{account}: the calls of this hour are used; it goes on after {row.not_before:%H:%M:%S} UTC."
+        return f"{account}: {row.error if outcome is Outcome.FAILED else outcome.value}"
+
+    def _show(self, account: Account, row: AccountSync) -> None:
+        if self.stdout.isatty():
+            self.stdout.write(bar(account, row), ending="")
             self.stdout.flush()
+
+
+def bar(account: Account, row: AccountSync) -> str:
+    """How far a reading is. What Docusign announces is about right, so more than all is all."""
+    share = min(row.rows / row.expected, 1.0) if row.expected else 0.0
+    done = "#" * int(WIDTH * share)
+    told = f"{row.rows:,} of about {row.expected:,}" if row.expected else f"{row.rows:,} rows"
+    return f"\r[{done:<{WIDTH}}] {told}, {row.pages:,} pages · {account}"
