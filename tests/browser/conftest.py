@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
+from dashboard.models import Membership
 from tests.processes import RunningConsole, wait_until
 
 expect.set_options(timeout=10_000)
@@ -114,6 +117,30 @@ def person(
         return page
 
     yield signed_in
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def visit(live_server: object, browser: Browser, complaints: list[str]) -> Iterator[Callable[..., Page]]:
+    """Open a browser of a person of the test's own database, without a Docusign behind it."""
+    contexts: list[BrowserContext] = []
+
+    def opened(membership: Membership, **options: Any) -> Page:
+        client = Client()
+        client.force_login(membership.user)
+        key = client.cookies[settings.SESSION_COOKIE_NAME].value
+        size = {"viewport": {"width": 1440, "height": 900}}
+        context = browser.new_context(**(size | options), base_url=str(live_server))
+        contexts.append(context)
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": key, "url": str(live_server)}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        watch(page, complaints)
+        return page
+
+    yield opened
     for context in contexts:
         context.close()
     assert complaints == []
