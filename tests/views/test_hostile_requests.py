@@ -85,3 +85,33 @@ def test_a_page_of_a_wrong_method_is_not_stored(client: Client) -> None:
     """S-9: no answer of a page belongs into a shared store."""
     answer = client.get(reverse("signin-start"))
     assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")
+
+
+PARAMETERS = (
+    "name workflow state by started_from changed_until expires steps key origin sort size cols after before".split()
+)
+
+
+@pytest.mark.parametrize("word", ["%00", "%ED%A0%80", "9" * 30, "-" + "9" * 30])
+def test_words_that_no_database_takes_never_fail_a_list(
+    word: str, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """PostgreSQL takes no NUL in a text and no number beyond its range; SQLite takes both."""
+    client = signed_in(operator)
+    every = "&".join(f"{name}={word}" for name in PARAMETERS)
+    for page in LISTS:
+        assert client.get(f"{page}?{every}").status_code < 500
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_nul_in_one_filter_never_fails_the_list(
+    name: str, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    client = signed_in(operator)
+    assert client.get(f"{LISTS[0]}?{name}=a%00b").status_code < 500
+    assert client.get(f"{LISTS[0]}?{name}=a:b%00c").status_code < 500
+
+
+def test_a_session_cookie_that_spells_nul_is_no_session(client: Client) -> None:
+    client.cookies[settings.SESSION_COOKIE_NAME] = "12345678\0"
+    assert client.get(reverse("workflows")).status_code == 302
