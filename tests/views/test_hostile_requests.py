@@ -87,9 +87,23 @@ def test_a_page_of_a_wrong_method_is_not_stored(client: Client) -> None:
     assert (answer.status_code, answer.headers["Cache-Control"]) == (405, "no-store")
 
 
-PARAMETERS = (
-    "name workflow state by started_from changed_until expires steps key origin sort size cols after before".split()
-)
+PARAMETERS = [
+    "name",
+    "workflow",
+    "state",
+    "by",
+    "started_from",
+    "changed_until",
+    "expires",
+    "steps",
+    "key",
+    "origin",
+    "sort",
+    "size",
+    "cols",
+    "after",
+    "before",
+]
 
 
 @pytest.mark.parametrize("word", ["%00", "%ED%A0%80", "9" * 30, "-" + "9" * 30])
