@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import calls, client, memory, pages, scale, start, sync, weight
+from tests.benchmarks import calls, client, events, memory, pages, polls, scale, start, sync, weight
 from tests.benchmarks.figures import Figure
 
 BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -18,6 +18,8 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "weight": weight.figures,
     "start": start.figures,
     "memory": memory.figures,
+    "events": events.figures,
+    "polls": polls.figures,
     "sync": sync.figures,
     "scale": scale.figures,
 }
