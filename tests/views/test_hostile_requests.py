@@ -88,21 +88,8 @@ def test_a_page_of_a_wrong_method_is_not_stored(client: Client) -> None:
 
 
 PARAMETERS = [
-    "name",
-    "workflow",
-    "state",
-    "by",
-    "started_from",
-    "changed_until",
-    "expires",
-    "steps",
-    "key",
-    "origin",
-    "sort",
-    "size",
-    "cols",
-    "after",
-    "before",
+    *("name", "workflow", "state", "by", "started_from", "changed_until", "expires", "steps", "key", "origin"),
+    *("sort", "size", "cols", "after", "before"),
 ]
 
 
