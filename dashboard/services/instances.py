@@ -19,6 +19,7 @@ from django.utils import timezone
 from dashboard.models import Account, Instance, InstanceChange, KeyInput, Workflow, bucket_of
 from dashboard.services import findable, tallies
 from dashboard.services.marker import find_marker, without_marker
+from dashboard.services.timings import SETTLE_AFTER
 from maestro_api import Instance as ApiInstance
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,8 @@ def apply_instances(
 def mark_missing(account: Account, *, since: datetime, started_by: str = "", workflow_id: UUID | None = None) -> int:
     """Note what a complete list that began at `since` should have shown and did not. Nothing is deleted or changed."""
     rows = Instance.objects.filter(account=account, missing_since=None, synced_at__lt=since)
+    # Docusign's lists lag behind its own answers, so what was triggered here a moment ago is not expected in them yet.
+    rows = rows.exclude(is_from_here=True, first_seen_at__gt=since - SETTLE_AFTER)
     if started_by:
         rows = rows.filter(started_by=started_by)
     if workflow_id:
