@@ -7,47 +7,63 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from dashboard.models import EXPIRES_SOON, RUNNING_STATES, Bucket, Instance, Membership, bucket_of
-from dashboard.services.conditions import Condition, Test
+from dashboard.models import EXPIRES_SOON, RUNNING_STATES, Bucket, Instance, bucket_of
+from dashboard.services.conditions import Condition, Loose, Test
 from dashboard.services.instance_queries import Rows, Way, kept_counts, shortest_way
 from dashboard.services.lists import COUNT_CAP
-from dashboard.services.visibility import Reach, reach_of
+from dashboard.services.visibility import Reach
 
-ByWorkflow = Counter[tuple[UUID, str]]
+Key = tuple[UUID | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows by state, and how many of the running ones expire soon; None where there are too many to count."""
+class Census:
+    """Visible rows by workflow (None where that was not asked) and state; and how many of them expire soon, where that was read."""
 
-    by_state: Counter[str] | None
-    expiring: int | None
+    rows: Counter[Key]
+    soon: Counter[Key] | None = None
 
-    def in_tab(self, key: str) -> int | None:
-        if key == "expiring":
-            return self.expiring
-        if self.by_state is None:
-            return None
-        return sum(number for state, number in self.by_state.items() if key in ("all", bucket_of(state)))
+    def total(self, tab: str) -> int:
+        return sum(number for (_, state), number in self._of(tab).items() if is_in(state, tab))
+
+    def by(self, part: int, tab: str) -> Counter[str]:
+        """Rows of a tab by workflow (part 0) or state (part 1)."""
+        found: Counter[str] = Counter()
+        for key, number in self._of(tab).items():
+            if is_in(key[1], tab):
+                found[str(key[part])] += number
+        return found
+
+    def _of(self, tab: str) -> Counter[Key]:
+        return self.soon if tab == "expiring" and self.soon is not None else self.rows
 
 
-def kept(membership: Membership, workflows: Sequence[UUID] = (), started_by: str = "") -> ByWorkflow:
-    """Visible rows by workflow and state, without reading rows, apart from the few that were denied to this person."""
-    reach = reach_of(membership)
-    found: ByWorkflow = Counter()
-    for conditions in _parts(membership.account_id, reach, workflows, started_by):
+def is_in(state: str, tab: str) -> bool:
+    """Whether rows of a state may stand in a tab."""
+    return tab == "all" or bucket_of(state) == (Bucket.RUNNING if tab == "expiring" else tab)
+
+
+def kept(
+    account_id: UUID, user_id: Any, reach: Reach, workflows: Sequence[UUID], started_by: str, *, by_workflow: bool
+) -> Census:
+    """Visible rows without reading them, apart from the few that were denied to this person."""
+    found: Counter[Key] = Counter()
+    columns = ["workflow_id", "status"] if by_workflow else ["status"]
+    for conditions in _parts(account_id, reach, workflows, started_by):
         rows = kept_counts(conditions)
         if rows is not None:
-            for workflow_id, status, number in rows.values_list("workflow_id", "status").annotate(Sum("rows")):
-                found[workflow_id, status] += number
-    if found and reach.is_any:
-        found.subtract(_denied(membership, reach, workflows, started_by))
-    return +found
+            for *pk, status, number in rows.values_list(*columns).annotate(Sum("rows")):
+                found[pk[0] if pk else None, status] += number
+    if +found:
+        denied = _denied(account_id, user_id, reach, workflows, started_by)
+        found.subtract(Counter((pk if by_workflow else None, status) for pk, status in denied))
+    return Census(+found)
 
 
 def _parts(
@@ -71,25 +87,18 @@ def _not_in(workflows: Sequence[UUID]) -> list[Condition]:
     return [Condition("workflow_id", Test.NOT_IN, tuple(workflows))] if workflows else []
 
 
-def _denied(membership: Membership, reach: Reach, workflows: Sequence[UUID], started_by: str) -> ByWorkflow:
-    """Rows within this person's reach that Docusign refused to them; they are few."""
-    rows = Instance.objects.filter(denials__user_id=membership.user_id, account_id=membership.account_id)
+def _denied(
+    account_id: UUID, user_id: Any, reach: Reach, workflows: Sequence[UUID], started_by: str
+) -> Iterable[tuple[UUID, str]]:
+    """Workflow and state of the rows within this person's reach that Docusign refused to them; they are few."""
+    rows = Instance.objects.filter(denials__user_id=user_id, account_id=account_id)
     if not reach.is_all:
         rows = rows.filter(Q(started_by=reach.own_id) | Q(workflow_id__in=reach.open_ids))
     if workflows:
         rows = rows.filter(workflow_id__in=workflows)
     if started_by:
         rows = rows.filter(started_by=started_by)
-    counted = rows.order_by().values_list("workflow_id", "status").annotate(Count("pk"))
-    return Counter({(workflow_id, status): number for workflow_id, status, number in counted})
-
-
-def by_state(found: ByWorkflow) -> Counter[str]:
-    """The same rows by state alone."""
-    counts: Counter[str] = Counter()
-    for (_, status), number in found.items():
-        counts[status] += number
-    return counts
+    return rows.order_by().values_list("workflow_id", "status")
 
 
 def expires_by() -> datetime:
@@ -101,22 +110,20 @@ def expiring_conditions() -> tuple[Condition, Condition]:
     return Condition("bucket", Test.IS, Bucket.RUNNING), Condition("expires_at", Test.BY, expires_by())
 
 
-def read_counts(rows: Rows, way: Way) -> Counts:
+def read_census(rows: Rows, way: Way, *, by_workflow: bool) -> Census:
     """Counted by reading the rows, of which `way` leaves few."""
-    soon = Q(status__in=RUNNING_STATES, expires_at__lte=expires_by())
-    counted = rows.through(way.conditions, way.by).values_list("status")
-    found = list(counted.annotate(number=Count("pk"), soon=Count("pk", filter=soon)))
-    return Counts(Counter({status: number for status, number, _ in found}), sum(number for *_, number in found))
+    is_soon = Q(status__in=RUNNING_STATES, expires_at__lte=expires_by())
+    parts = {"state": Loose("status"), **({"flow": Loose("workflow_id")} if by_workflow else {})}
+    counted = rows.through(way.conditions, way.by).annotate(**parts).values(*parts)
+    census = Census(Counter(), Counter())
+    for row in counted.annotate(number=Count("pk"), running_out=Count("pk", filter=is_soon)):
+        key = (UUID(str(row["flow"])) if by_workflow else None, row["state"])
+        census.rows[key], census.soon[key] = row["number"], row["running_out"]  # type: ignore[index]  # given above
+    return census
 
 
 def capped(rows: Rows) -> int:
     """How many rows, counted no further than one beyond the cap."""
     way = shortest_way(rows)
-    if way is None:
-        return rows.through(rows.conditions)[: COUNT_CAP + 1].count()
-    return rows.through(way.conditions, way.by)[: COUNT_CAP + 1].count()
-
-
-def nothing() -> Counter[str]:
-    """No rows at all."""
-    return Counter()
+    taken = rows.through(way.conditions, way.by) if way else rows.through(rows.conditions)
+    return taken[: COUNT_CAP + 1].count()

@@ -3,19 +3,24 @@
 The one rule: a page holds the rows that follow its cursor, wherever segments begin and end, and reading back gives the same rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
-
 from dashboard.models import Instance
-from dashboard.services.instance_queries import Rows, Segment, Way, across, is_served, places, shortest_way
+from dashboard.services.instance_queries import Rows, Segment, Way, across, places
 from dashboard.services.lists import part_of, read_cursor, write_cursor
 
 Spot = tuple[Segment, tuple[Any, ...]]
-FEW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Few:
+    """The way to rows that are few, and how many of them each segment has, where there are many segments."""
+
+    way: Way
+    sizes: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,15 @@ class Spots:
 
 
 def spots_of(
-    rows: Rows, segments: Sequence[Segment], *, size: int, after: str = "", before: str = "", part: str = ""
+    rows: Rows, segments: Sequence[Segment], *, size: int, after: str = "", before: str = "", few: Few | None = None
 ) -> Spots:
     """The page after or before a cursor; a cursor that cannot be read gives the first page.
 
-    `part` names the column by which the list is cut, if it is cut into many segments.
+    `few` is given where the caller has found that the rows are few.
     """
     start = _start(after, segments)
     end = None if start else _start(before, segments)
-    found = list(_read(rows, segments, start or end, limit=size + 1, backwards=end is not None, part=part))
+    found = list(_read(rows, segments, start or end, limit=size + 1, backwards=end is not None, few=few))
     kept = found[:size][::-1] if end else found[:size]
     ends = [write_cursor(spot[1], spot[0].key) for spot in (kept[0], kept[-1])] if kept else [None, None]
     is_cut = len(found) > size
@@ -56,50 +61,33 @@ def _start(cursor: str, segments: Sequence[Segment]) -> Spot | None:
 
 
 def _read(
-    rows: Rows, segments: Sequence[Segment], start: Spot | None, *, limit: int, backwards: bool, part: str
+    rows: Rows, segments: Sequence[Segment], start: Spot | None, *, limit: int, backwards: bool, few: Few | None
 ) -> Iterator[Spot]:
     ahead = list(segments[::-1] if backwards else segments)
     place: tuple[Any, ...] | None = None
     if start is not None:
         ahead, place = ahead[ahead.index(start[0]) :], start[1]
-    way = _short_way(rows, ahead)
-    if way is not None and len(ahead) > FEW:
-        yield from _read_across(rows, ahead, way, place, limit=limit, backwards=backwards, part=part)
-        return
-    for segment in ahead:
-        found = places(rows, segment, limit=limit, start=place, backwards=backwards, way=way)
+    for number, segment in enumerate(ahead):
+        if few is not None and few.sizes is not None and place is None:
+            yield from _across(rows, ahead[number:], few.way, few.sizes, limit=limit, backwards=backwards)
+            return
+        found = places(rows, segment, limit=limit, start=place, backwards=backwards, way=few.way if few else None)
         yield from ((segment, each) for each in found)
         limit, place = limit - len(found), None
         if limit <= 0:
             return
 
 
-def _short_way(rows: Rows, segments: Sequence[Segment]) -> Way | None:
-    """A condition that leaves few rows, looked for only where no index serves everything."""
-    if all(is_served(rows.also(*segment.conditions), segment.columns) for segment in segments):
-        return None
-    way = shortest_way(rows)
-    return way if way is not None and way.is_short else None
-
-
-def _read_across(
-    rows: Rows, ahead: list[Segment], way: Way, place: tuple[Any, ...] | None, *, limit: int, backwards: bool, part: str
+def _across(
+    rows: Rows, ahead: Sequence[Segment], way: Way, sizes: Mapping[str, int], *, limit: int, backwards: bool
 ) -> Iterator[Spot]:
-    """Few rows in many segments: first how many each segment has, then the rows of just those that fill the page."""
-    if place is not None:
-        found = places(rows, ahead[0], limit=limit, start=place, backwards=backwards, way=way)
-        yield from ((ahead[0], each) for each in found)
-        ahead, limit = ahead[1:], limit - len(found)
-    kept = rows.through(way.conditions, way.by)
-    counts = {str(key): number for key, number in kept.values_list(part).annotate(Count("pk"))}
+    """Few rows in many segments: the rows of just those segments that fill the page, at once."""
     needed: list[Segment] = []
     ready = 0
     for segment in ahead:
-        if ready >= limit:
-            break
-        if counts.get(segment.key):
+        if ready < limit and sizes.get(segment.key):
             needed.append(segment)
-            ready += counts[segment.key]
-    if needed and limit > 0:
+            ready += sizes[segment.key]
+    if needed:
         spots = across(rows, needed, way, limit=limit, backwards=backwards)
         yield from ((needed[spot[0]], spot[1:]) for spot in spots)
