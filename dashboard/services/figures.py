@@ -85,7 +85,7 @@ def _moments(
         "what", "hour", "rows"
     )
     for standing in _denied(membership, workflow):
-        if standing.workflow_id in scopes or standing.account_id in scopes:
+        if reach.is_all or standing.workflow_id in reach.open_ids:
             yield from ((what, _hour(at), -1) for what, at in _happened(standing, since))
     if not reach.is_all and (workflow is None or workflow.pk not in reach.open_ids):
         for standing in _own(membership, reach, workflow, since):
