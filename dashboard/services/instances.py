@@ -217,52 +217,62 @@ def _chunks(answers: Iterable[ApiInstance]) -> Iterator[list[ApiInstance]]:
 def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, workflow_id: UUID | None) -> Applied:
     now, applied = timezone.now(), Applied()
     lock_mirror(account.pk)
-    wanted = {pk: answer for answer in answers if (pk := uuid_of(answer.id))}
-    stored = {row.pk: row for row in _stored(wanted)}
-    owners = _owners(answers)
+    named = [(uuid_of(answer.id), answer) for answer in answers]
+    stored = {row.pk: row for row in _stored({pk for pk, _ in named if pk})}
+    homes = _Homes(account, [answer for pk, answer in named if pk not in stored], workflow_id)
     new: dict[UUID, Instance] = {}
     changes: list[InstanceChange] = []
-    standings = [tallies.standing_of(row) for row in stored.values()]
-    names = {pk: row.name for pk, row in stored.items()}
-    for answer in answers:
-        pk = uuid_of(answer.id)
+    standings: dict[UUID, tallies.Standing] = {}
+    names: dict[UUID, str] = {}
+    for pk, answer in named:
         row = stored.get(pk) or new.get(pk) if pk else None
         if pk is None or not _belongs(account, answer, row):
             applied.oddities.append(f"An instance was left out, because its ids do not fit: {answer.id[:64]}.")
             continue
         if row is None:
-            home = uuid_of(answer.workflow_id)
-            if workflow_id and owners.get(home) != account.pk:
-                home = workflow_id
-            if home is None or owners.get(home, account.pk) != account.pk:
+            home = homes.of(answer)
+            if home is None:
                 applied.oddities.append(f"Instance {pk} was left out, because it names no workflow of this account.")
                 continue
             row = Instance(pk=pk, account=account, workflow_id=home, synced_at=now, sort_at=answer.started_at or now)
             _write(row, answer)
             new[pk] = row
             applied.created.add(pk)
-        else:
+        elif _is_news(row, answer, is_read=source == InstanceChange.Source.READ):
+            if pk in stored and pk not in standings:  # what most rows of a list are not is not even looked at
+                standings[pk], names[pk] = tallies.standing_of(row), row.name
             before = (row.raw_status, row.last_completed_step)
-            if merge(row, answer, is_read=source == InstanceChange.Source.READ):
-                applied.changed.add(pk)
-                if pk in stored and before != (row.raw_status, row.last_completed_step):
-                    changes.append(_change(row, before, answer, source, now))
+            _write(row, answer)
+            applied.changed.add(pk)
+            if pk in stored and before != (row.raw_status, row.last_completed_step):
+                changes.append(_change(row, before, answer, source, now))
         applied.seen.add(pk)
-    changed = [stored[pk] for pk in applied.changed if pk in stored]
+    changed = [stored[pk] for pk in standings]
     _save(account, new, changed, changes)
     rows = [*new.values(), *changed]
     findable.store_names(new.values(), [row for row in changed if row.name != names[row.pk]])
-    if KeyInput.objects.filter(workflow_id__in={row.workflow_id for row in rows}).exists():
+    if rows and KeyInput.objects.filter(workflow_id__in={row.workflow_id for row in rows}).exists():
         findable.store_keys(rows)
-    tallies.note(standings, [tallies.standing_of(row) for row in (*new.values(), *stored.values())])
-    Instance.objects.filter(pk__in=applied.seen).update(synced_at=now, missing_since=None)
+    tallies.note(standings.values(), map(tallies.standing_of, rows))
+    Instance.objects.filter(pk__in=applied.seen - applied.created).update(synced_at=now, missing_since=None)
     return applied
 
 
-def _owners(answers: Sequence[ApiInstance]) -> dict[UUID | None, UUID]:
-    """The accounts of the workflows that the answers name, as far as they are known here."""
-    named = {home for answer in answers if (home := uuid_of(answer.workflow_id))}
-    return dict(Workflow.objects.filter(pk__in=named).values_list("pk", "account_id"))
+class _Homes:
+    """Which workflow a new row belongs to; `fallback` is the workflow whose list it came in."""
+
+    def __init__(self, account: Account, answers: Iterable[ApiInstance], fallback: UUID | None) -> None:
+        named = {home for answer in answers if (home := uuid_of(answer.workflow_id))}
+        self._owners = dict(Workflow.objects.filter(pk__in=named).values_list("pk", "account_id")) if named else {}
+        self._account_id = uuid_of(str(account.pk))
+        self._fallback = fallback
+
+    def of(self, answer: ApiInstance) -> UUID | None:
+        """None for a workflow of another account, or for none at all."""
+        home = uuid_of(answer.workflow_id)
+        if self._fallback and self._owners.get(home) != self._account_id:
+            return self._fallback
+        return home if home and self._owners.get(home, self._account_id) == self._account_id else None
 
 
 def _stored(wanted: Iterable[UUID]) -> Iterable[Instance]:
@@ -293,10 +303,15 @@ def _order(status: str, raw: str, modified: datetime | None, step: int | None) -
 
 def merge(row: Instance, answer: ApiInstance, *, is_read: bool = False) -> bool:
     """Take the answer into the row, unless the row is newer or the same; whether anything moved (R-11)."""
-    if not (_is_newer(row, answer) and _differs(row, answer, is_read)):
+    if not _is_news(row, answer, is_read=is_read):
         return False
     _write(row, answer)
     return True
+
+
+def _is_news(row: Instance, answer: ApiInstance, *, is_read: bool) -> bool:
+    """Whether the answer is not older than the row, and says anything else."""
+    return _is_newer(row, answer) and _differs(row, answer, is_read)
 
 
 def _is_newer(row: Instance, answer: ApiInstance) -> bool:
