@@ -59,3 +59,57 @@ def test_the_page_shows_what_is_set(viewer: Membership, signed_in: SignedIn) -> 
     text = signed_in(viewer).get("/preferences/").content.decode()
     assert '<option value="Asia/Tokyo" selected>' in text
     assert "checked" in text
+
+
+# --- The zone of the browser, taken over once
+
+
+def test_the_zone_of_the_browser_is_taken_over_once(viewer: Membership, signed_in: SignedIn) -> None:
+    client = signed_in(viewer, htmx=True)
+    answer = client.post("/preferences/zone/", {"time_zone": "America/New_York"})
+    assert answer.status_code == 204
+    assert "America/New York" in answer.headers["HX-Trigger"]
+    assert "/preferences/" in answer.headers["HX-Trigger"]
+    assert "toast" not in client.post("/preferences/zone/", {"time_zone": "Asia/Tokyo"}).headers["HX-Trigger"]
+    assert User.objects.get(pk=viewer.user_id).time_zone == "America/New_York"
+
+
+def test_a_zone_that_the_person_chose_is_never_replaced(viewer: Membership, signed_in: SignedIn) -> None:
+    client = signed_in(viewer)
+    client.post("/preferences/", {"time_zone": "UTC"})
+    client.post("/preferences/zone/", {"time_zone": "Asia/Tokyo"})
+    assert User.objects.get(pk=viewer.user_id).time_zone == "UTC"
+
+
+@pytest.mark.parametrize("name", ["Etc/UTC", "GMT", "UTC"])
+def test_a_browser_in_utc_changes_nothing_and_is_not_asked_again(
+    name: str, viewer: Membership, signed_in: SignedIn
+) -> None:
+    client = signed_in(viewer, htmx=True)
+    assert "toast" not in client.post("/preferences/zone/", {"time_zone": name}).headers["HX-Trigger"]
+    user = User.objects.get(pk=viewer.user_id)
+    assert (user.time_zone, user.time_zone_set_at is None) == ("UTC", False)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"time_zone": "Mars/Base"}, {"time_zone": "../etc/passwd"}, {"time_zone": "UTC", "theme": "dark"}]
+)
+def test_a_zone_that_is_not_known_is_not_taken_over(
+    data: dict[str, str], viewer: Membership, signed_in: SignedIn
+) -> None:
+    """S-12: only a zone of the list."""
+    assert signed_in(viewer).post("/preferences/zone/", data).status_code == 422
+    assert User.objects.get(pk=viewer.user_id).time_zone_set_at is None
+
+
+def test_only_a_page_of_somebody_without_a_zone_asks_for_it(viewer: Membership, signed_in: SignedIn) -> None:
+    client = signed_in(viewer)
+    assert "js/zone.js" in client.get("/preferences/").content.decode()
+    client.post("/preferences/zone/", {"time_zone": "Europe/Berlin"})
+    body = client.get("/preferences/").content.decode()
+    assert "js/zone.js" not in body
+    assert "data-zone-url" not in body
+
+
+def test_the_sign_in_page_asks_for_no_zone(client: Client) -> None:
+    assert "js/zone.js" not in client.get("/signin/").content.decode()
