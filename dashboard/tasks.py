@@ -36,6 +36,11 @@ def apply_deliveries(account_id: str, lease: int) -> None:
 
 
 @task()
+def work_on_key_input(key_input_id: int) -> None:
+    worker_jobs.work_on_key_input(key_input_id)
+
+
+@task()
 def settle_operation(operation_id: str) -> None:
     worker_jobs.settle_operation(operation_id)
 

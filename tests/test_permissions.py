@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from dashboard.models import Delivery, Membership, Operation, OperationKind, OperationState, Role
+from dashboard.models import Delivery, Membership, Operation, OperationKind, OperationState, Role, SavedView
 from dashboard.permissions import ACTIONS
 from maestro_api.simulator import Simulator
 from tests.connect_events import hook_for
@@ -88,11 +88,13 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
         lists(membership, workflow)
     key = hook_for(operator.account).keys.get()
     delivery = Delivery.objects.create(account=operator.account, body=b"{}", received_at=timezone.now(), state="dead")
+    view = SavedView.objects.create(account=operator.account, owner=operator.user, name="Failed", is_shared=True)
     objects = {"key": key.pk, "delivery": delivery.pk} | {
         "workflow": workflow.pk,
         "instance": instance.pk,
         "operation": operation.pk,
         "membership": operator.pk,
+        "view": view.pk,
     }
 
     def path(name: str) -> str:
@@ -155,7 +157,7 @@ def test_a_foreign_id_answers_like_a_random_one(
     client = signed_in(outsider)
     foreign = getattr(client, method)(address(name))
     kind = GUARDED[name][1]
-    random_id = 10**9 if kind in {"membership", "key", "delivery"} else uuid.uuid4()
+    random_id = 10**9 if kind in {"membership", "key", "delivery", "view"} else uuid.uuid4()
     random = getattr(client, method)(reverse(name, args=[random_id]))
     assert foreign.status_code in {404, 405}
     assert (foreign.status_code, strip(foreign.content)) == (random.status_code, strip(random.content))

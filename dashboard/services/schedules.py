@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
-from dashboard.services import contract_readings, deliveries, pace, reconcile, sync, tallies
+from dashboard.services import contract_readings, deliveries, key_inputs, pace, reconcile, sync, tallies
 from dashboard.services.timings import HEARTBEAT_KEPT
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ REGULARS = (
     Regular("purge", timedelta(hours=1), deliveries.purge),
     Regular("contracts", contract_readings.TURN, contract_readings.read_due),
     Regular("pace", timedelta(minutes=1), pace.measure_due),
+    Regular("key inputs", timedelta(seconds=30), key_inputs.run_due),
     Regular("forget", timedelta(hours=6), tallies.forget_old_hours),
 )
 

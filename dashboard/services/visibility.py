@@ -27,7 +27,7 @@ from dashboard.models import (
 )
 
 Scope = Literal["all", "own", "nothing", "unknown"]
-_NOT_ABOUT_INSTANCES = ("membership", "account", "user", "")
+_NOT_ABOUT_INSTANCES = ("membership", "account", "user", "savedview", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
-from dashboard.services import audit, contracts, deliveries, operations, passes, sync
+from dashboard.services import audit, contracts, deliveries, key_inputs, operations, passes, sync
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import bump
 from dashboard.services.refreshes import read_instance as read_one
@@ -91,6 +91,11 @@ def apply_deliveries(account_id: str, lease: int) -> None:
     account = Account.objects.select_related("budget").filter(pk=account_id).first()
     if account is not None:
         deliveries.apply_claimed(account, lease)
+
+
+def work_on_key_input(key_input_id: int) -> None:
+    """An input that became a key, or is one no longer."""
+    key_inputs.work_on(key_input_id)
 
 
 def settle_operation(operation_id: str) -> None:

@@ -211,9 +211,10 @@ def _query(context: template.Context) -> QueryDict:
     return query
 
 
-def _as_link(query: QueryDict) -> str:
-    # A bare "?" drops the whole query; an empty href would keep it.
-    return f"?{query.urlencode()}"
+def _as_link(query: QueryDict, context: template.Context) -> str:
+    # A bare "?" drops the whole query; an empty href would keep it. A page that opens otherwise when nothing is named says
+    # what names everything.
+    return f"?{query.urlencode() or context.get('bare_query', '')}"
 
 
 @register.simple_tag(takes_context=True)
@@ -226,7 +227,7 @@ def filter_link(context: template.Context, **values: object) -> str:
             query.setlist(key, [str(item) for item in value])
         else:
             query[key] = str(value)
-    return _as_link(query)
+    return _as_link(query, context)
 
 
 @register.simple_tag(takes_context=True)
@@ -234,7 +235,7 @@ def unfilter(context: template.Context, key: str, value: object = None) -> str:
     query = _query(context)
     kept = [] if value is None else [item for item in query.getlist(key) if item != str(value)]
     query.setlist(key, kept)
-    return _as_link(query)
+    return _as_link(query, context)
 
 
 @register.inclusion_tag("components/_sort_header.html", takes_context=True)

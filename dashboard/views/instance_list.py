@@ -27,6 +27,7 @@ from dashboard.person import PersonRequest
 from dashboard.services import due, instance_lists, obstacles
 from dashboard.services.instance_lists import ORDERS, SUGGESTED, Found
 from dashboard.services.lists import Page
+from dashboard.views import key_inputs, saved_views
 from dashboard.views.exports import export_url
 from dashboard.views.frames import frame, pager
 
@@ -52,7 +53,11 @@ def index(request: PersonRequest) -> HttpResponse:
     due.look(request.membership)
     if same := stamps.unchanged(request):
         return same
-    context = {**frame(request), **listed(request)}
+    if view := saved_views.opening(request):
+        return view
+    shown = listed(request)
+    beside = {**saved_views.above_list(request), **key_inputs.above_list(request, shown["filter"])}
+    context = {**frame(request), **shown, **beside}
     return htmx.render(request, "instances/index.html", "instances/_instances.html", context)
 
 
@@ -169,7 +174,7 @@ def _address(query: QueryDict, *, drop: Any = (), **values: list[str]) -> str:
         made.pop(name, None)
     for name, several in values.items():
         made.setlist(name, list(dict.fromkeys(several)))
-    return f"?{made.urlencode()}"
+    return f"?{made.urlencode() or saved_views.WITHOUT_WISHES}"
 
 
 def _pairs(query: QueryDict, names: Any) -> list[tuple[str, str]]:

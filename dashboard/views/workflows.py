@@ -32,6 +32,7 @@ from dashboard.services import (
 )
 from dashboard.services.sign_in_gate import local_path
 from dashboard.services.visibility import visible_workflows
+from dashboard.views import key_inputs
 from dashboard.views.frames import frame
 from dashboard.views.instance_list import listed
 from dashboard.views.questions import Question, answer
@@ -79,6 +80,8 @@ def about(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
     mine = request.membership
     names = people.names_of(mine, [workflow.created_by, workflow.modified_by])
     versions = contracts.history(workflow)
+    specs = versions[0][0].fields if versions else []
+    inputs = [{**spec, "default_text": as_json(spec["default"])} for spec in specs]
     return {
         **ways(request, workflow),
         "workflow": workflow,
@@ -88,9 +91,7 @@ def about(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
         "modified_by": names.get(workflow.modified_by.lower(), ""),
         "versions": versions,
         "version": contracts.count_versions(workflow),
-        "inputs": [{**spec, "default_text": as_json(spec["default"])} for spec in versions[0][0].fields]
-        if versions
-        else [],
+        **key_inputs.on_workflow(request, workflow, inputs),
     }
 
 
