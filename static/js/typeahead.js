@@ -35,6 +35,7 @@
       set("expanded", "false");
     }
     async function open() {
+      clearTimeout(timer);
       asked?.abort();
       asked = new AbortController();
       const query = new URLSearchParams([...new FormData(input.form)].filter(([, text]) => text));

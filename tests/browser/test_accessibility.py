@@ -25,7 +25,10 @@ PATHS = (
     "/team/",
     "/connections/",
     "/preferences/",
-    "/instances/?q=nothing-like-it",
+    "/instances/?name=nothing-like-it",
+    "/instances/?name=ab&workflow=e&steps=x&started_from=y",
+    "/instances/?cols=name,workflow,state,steps,by,started,changed,expires,ended,origin,id,last_step",
+    "/instances/workflows/?q=e",
 )
 DEEP = (
     "workflow",

@@ -114,22 +114,6 @@ def test_a_cancel_with_a_lost_answer_is_read_back(
     assert cancels() == 1
 
 
-def test_filters_are_in_the_address_and_survive_back(console: RunningConsole, person: Person) -> None:
-    page = person("Olu Operator")
-    page.goto(f"{console.url}/instances/")
-    page.get_by_role("navigation", name="State").get_by_role("link", name="Failed").click()
-    page.get_by_label("Search instances").fill("Offer letter")
-    page.get_by_role("button", name="Filter", exact=True).click()
-    expect(page).to_have_url(re.compile(r"q=Offer(\+|%20)letter.*state=failed"))
-    rows = page.get_by_role("row").filter(has=page.get_by_role("rowheader"))
-    expect(rows.first).to_contain_text("Failed")
-    rows.first.get_by_role("rowheader").get_by_role("link").click()
-    expect(state_in_title(page)).to_have_text(re.compile("Failed"))
-    page.go_back()
-    expect(page.get_by_label("Search instances")).to_have_value("Offer letter")
-    expect(page.get_by_role("link", name=re.compile("remove this filter")).first).to_be_visible()
-
-
 def test_opening_pages_again_and_again_costs_docusign_nothing(console: RunningConsole, person: Person) -> None:
     """Only the worker's own sync calls Docusign, and only when it is due."""
     page = person("Olu Operator")

@@ -57,7 +57,7 @@ def test_the_code_in_an_instance_name_is_sent_but_not_shown(console: RunningCons
     assert len(code) >= 6
     expect(page.locator("h1")).not_to_contain_text(code)
     expect(page).to_have_title(re.compile("^Leaver with a code · Maestro Console$"))
-    page.goto(f"{console.url}/instances/?q=Leaver+with+a+code")
+    page.goto(f"{console.url}/instances/?name=Leaver+with+a+code")
     expect(page.get_by_role("row", name="Leaver with a code").first).to_be_visible()
     expect(page.get_by_role("table")).not_to_contain_text(code)
 
