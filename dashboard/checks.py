@@ -8,10 +8,14 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from dashboard import crypto
+from dashboard.startup import read_pem
 
 ENVIRONMENTS = ("simulator", "demo", "production")
 DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
@@ -21,6 +25,7 @@ STORE_PACKAGES = {"redis": "redis", "rediss": "redis", "postgres": "psycopg", "p
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRET_LENGTH = 50
+RSA_BITS = 2048
 HMAC_KEY_LENGTH = 32
 LARGEST_EVENT = 25 * 1024 * 1024  # more is never read
 CALLBACK_PATH = "/oauth/callback/"
@@ -132,11 +137,35 @@ def _lists() -> Iterator[str]:
             yield f"CONNECT_HMAC_KEYS cannot be used: key {number} has fewer than {HMAC_KEY_LENGTH} characters."
 
 
+def _service_user() -> Iterator[str]:
+    user, key = settings.DOCUSIGN_SERVICE_USER, settings.DOCUSIGN_SERVICE_KEY
+    if not user and not key:
+        return
+    if not key:
+        yield "DOCUSIGN_SERVICE_KEY is missing; DOCUSIGN_SERVICE_USER reads nothing without the RSA key."
+    if not user:
+        yield "DOCUSIGN_SERVICE_USER is missing; DOCUSIGN_SERVICE_KEY is of no use without the user's id."
+    elif not _is_uuid(user):
+        yield "DOCUSIGN_SERVICE_USER must be the Docusign user id of the service user, which is a UUID."
+    if key and not _is_rsa_key(key):
+        yield "DOCUSIGN_SERVICE_KEY must be a private RSA key of 2048 bits or more, as PEM text or as the path of its file."
+
+
+def _is_rsa_key(text: str) -> bool:
+    try:
+        key = load_pem_private_key(read_pem(text).encode(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return isinstance(key, RSAPrivateKey) and key.key_size >= RSA_BITS
+
+
 def _figures() -> Iterator[str]:
     if not 0 < settings.CONNECT_MAX_BODY_BYTES <= LARGEST_EVENT:
         yield f"CONNECT_MAX_BODY_BYTES must be a whole number from 1 to {LARGEST_EVENT}."
     if settings.SYNC_INTERVAL_SECONDS <= 0:
         yield "SYNC_INTERVAL_SECONDS must be a whole number above 0."
+    if settings.FULL_SYNC_INTERVAL_SECONDS < settings.SYNC_INTERVAL_SECONDS:
+        yield "FULL_SYNC_INTERVAL_SECONDS must be a whole number no smaller than SYNC_INTERVAL_SECONDS."
     if settings.LOG_LEVEL not in LOG_LEVELS:
         yield "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
 
@@ -164,6 +193,7 @@ CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     _redirect_uri,
     _simulator,
     _lists,
+    _service_user,
     _figures,
     _stores,
 )

@@ -17,6 +17,7 @@ WORDS = {
     "instances.export_asked": "Asked for an export of instances",
     "instances.export_broken_off": "Exported instances, broken off",
     "instances.exported": "Exported instances",
+    "membership.reading_changed": "Changed who may read for everybody",
     "membership.role_changed": "Changed a role",
     "membership.role_rejected": "Tried to change a role",
     "operation.settled_by_hand": "Settled an outcome by hand",

@@ -1,6 +1,7 @@
 """Reading settings so that a bad value becomes one clear line. Its one rule: it names the variable and what to write."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -13,6 +14,13 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 WEB_STATEMENT_SECONDS = 5
 STATEMENT_SECONDS = {"work": 60, "sync": 60, "migrate": 0, "verify_audit": 0, "rotate_key": 0}
 LOCK_SECONDS, IDLE_IN_TRANSACTION_SECONDS = 2, 10
+
+
+def read_pem(text: str) -> str:
+    """A key that is written out, with line ends that an environment file may have spelled, or that stands in a file. Raises OSError."""
+    if text.lstrip().startswith("-----BEGIN"):
+        return text.replace("\\n", "\n")
+    return Path(text).read_text(encoding="utf-8")
 
 
 def read_setting(reader: Callable[..., Any], name: str, *, default: Any) -> Any:

@@ -43,6 +43,7 @@ urlpatterns = [
     path("connect/deliveries/<int:delivery_id>/replay/", connect.replay, name="connect-replay"),
     path("team/", team.index, name="team"),
     path("team/<int:membership_id>/role/", team.change_role, name="team-role"),
+    path("team/<int:membership_id>/reading/", team.change_reading, name="team-reading"),
     path("workflows/", workflows.index, name="workflows"),
     path("workflows/refresh/", workflows.refresh_all, name="workflows-refresh"),
     path("workflows/<uuid:workflow_id>/", workflows.detail, name="workflow"),

@@ -13,6 +13,7 @@ from tests.processes import product_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "q83vEjRWeJq83u8SNFZ4mqvN7xI0VniavM3vEjRWeJo="
+ACCOUNT = "6f1d2c1a-5a0e-4c1b-9a52-3f0f6a7c1d01"
 GOOD = {
     "DJANGO_SECRET_KEY": "b7Yk2-only-for-tests-0pQwXz9-Lr4Tn8Vs1Hd6Fg3Jm5Cu-eAoIy",
     "DJANGO_DEBUG": "false",
@@ -27,6 +28,9 @@ GOOD = {
     "CONSOLE_ACCOUNTS": "6f1d2c1a-5a0e-4c1b-9a52-3f0f6a7c1d01",
     "CONNECT_HMAC_KEYS": "",
     "SYNC_INTERVAL_SECONDS": "900",
+    "FULL_SYNC_INTERVAL_SECONDS": "86400",
+    "DOCUSIGN_SERVICE_USER": "",
+    "DOCUSIGN_SERVICE_KEY": "",
     "LOG_LEVEL": "INFO",
 }
 SIMULATED = {
@@ -67,6 +71,12 @@ BAD: list[tuple[dict[str, str], str]] = [
     (SIMULATED | {"DOCUSIGN_REDIRECT_URI": "http://console.example.com/oauth/callback/"}, "DOCUSIGN_REDIRECT_URI"),
     ({"CONSOLE_ACCOUNTS": "123456"}, "CONSOLE_ACCOUNTS"),
     ({"CONNECT_HMAC_KEYS": "short"}, "CONNECT_HMAC_KEYS"),
+    ({"DOCUSIGN_SERVICE_USER": "not-a-user", "DOCUSIGN_SERVICE_KEY": "/nonexistent.pem"}, "DOCUSIGN_SERVICE_USER"),
+    ({"DOCUSIGN_SERVICE_USER": ACCOUNT, "DOCUSIGN_SERVICE_KEY": "/nonexistent.pem"}, "DOCUSIGN_SERVICE_KEY"),
+    ({"DOCUSIGN_SERVICE_USER": ACCOUNT, "DOCUSIGN_SERVICE_KEY": "-----BEGIN nothing"}, "DOCUSIGN_SERVICE_KEY"),
+    ({"DOCUSIGN_SERVICE_USER": ACCOUNT}, "DOCUSIGN_SERVICE_KEY"),
+    ({"DOCUSIGN_SERVICE_KEY": "/nonexistent.pem"}, "DOCUSIGN_SERVICE_USER"),
+    ({"FULL_SYNC_INTERVAL_SECONDS": "60"}, "FULL_SYNC_INTERVAL_SECONDS"),
     ({"SYNC_INTERVAL_SECONDS": "-5"}, "SYNC_INTERVAL_SECONDS"),
     ({"SYNC_INTERVAL_SECONDS": "soon"}, "SYNC_INTERVAL_SECONDS"),
     ({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL"),

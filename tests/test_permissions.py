@@ -31,6 +31,7 @@ GUARDED: dict[str, tuple[str, str]] = {
     "connect-replay": ("connect.change", "delivery"),
     "team": ("team.view", ""),
     "team-role": ("team.change", "membership"),
+    "team-reading": ("team.change", "membership"),
     "workflows": ("workflow.view", ""),
     "workflows-refresh": ("workflow.view", ""),
     "workflow": ("workflow.view", "workflow"),

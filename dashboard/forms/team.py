@@ -1,9 +1,13 @@
-"""The form of a role. Its one rule: the role is the only thing that it can change."""
+"""The forms of a member. Their one rule: each can change one thing only."""
 
 from django import forms
 
 from dashboard.forms.strict import StrictForm
 from dashboard.models import Role
+
+
+class ReadingForm(StrictForm):
+    may_sync = forms.TypedChoiceField(choices=[("yes", "Yes"), ("no", "No")], coerce=lambda text: text == "yes")
 
 
 class RoleForm(StrictForm):

@@ -6,7 +6,6 @@ The one rule: its token is used for background reading only; no deed and no proo
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Q
@@ -19,6 +18,7 @@ from dashboard.services.budget import Lane
 from dashboard.services.errors import ServiceError
 from dashboard.services.timings import SERVICE_RETRY_AFTER
 from dashboard.services.turnstile import Turnstile, through
+from dashboard.startup import read_pem
 from maestro_api import (
     ConsentRequired,
     Forbidden,
@@ -32,7 +32,6 @@ from maestro_api import (
 LABEL = "the service user"
 NEEDS_CONSENT = "The service user has not yet allowed this console to act for them."
 UNREADABLE_KEY = "The key of the service user cannot be read on the server."
-KEY_BEGIN = "-----BEGIN"
 
 
 class ServiceUserRefused(ServiceError):
@@ -61,17 +60,10 @@ def consent_url() -> str:
     return oauth_client().consent_url()
 
 
-def read_key(text: str) -> str:
-    """The key as PEM: the setting's own text, with line ends that survived an environment file, or a file's. Raises OSError."""
-    if text.lstrip().startswith(KEY_BEGIN):
-        return text.replace("\\n", "\n")
-    return Path(text).read_text(encoding="utf-8")
-
-
 @lru_cache(maxsize=2)
 def _grant(user: str, key: str, client_id: str, redirect_uri: str) -> JwtGrant:
     """One a process and setting, because it caches its token."""
-    return JwtGrant(environment(), client_id, user, read_key(key), redirect_uri=redirect_uri)
+    return JwtGrant(environment(), client_id, user, read_pem(key), redirect_uri=redirect_uri)
 
 
 def _present_grant() -> JwtGrant:

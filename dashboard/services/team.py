@@ -59,6 +59,22 @@ def change_role(membership: Membership, *, actor: User, role: Role) -> Membershi
     return membership
 
 
+def change_reading(membership: Membership, *, actor: User, may_sync: bool) -> bool:
+    """Whether a member's connection may read the account for everybody; False when it was so already."""
+    with transaction.atomic():
+        if not Membership.objects.filter(pk=membership.pk).exclude(may_sync=may_sync).update(may_sync=may_sync):
+            return False
+        membership.may_sync = may_sync
+        audit.record(
+            "membership.reading_changed",
+            actor=actor,
+            account=membership.account,
+            subject=membership,
+            detail={"from": not may_sync, "to": may_sync},
+        )
+    return True
+
+
 def make_admin(*, sub: str, environment: str) -> list[Membership]:
     """For the operator of the server, when the last admin has left: make a known person admin of all their accounts."""
     rows = Membership.objects.select_related("user", "account").filter(

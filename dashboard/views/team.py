@@ -4,10 +4,10 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard import htmx, permissions
-from dashboard.forms.team import RoleForm
+from dashboard.forms.team import ReadingForm, RoleForm
 from dashboard.models import Membership, Role
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
@@ -40,6 +40,21 @@ def change_role(request: PersonRequest, membership_id: int) -> HttpResponse:
             messages.success(request, f"{member.user} is now {member.get_role_display().lower()} of {member.account}.")
             return htmx.done(request, reverse("team"), "teamChanged", "closeDialog")
     return _question(request, member, form)
+
+
+@require_POST
+@requires("team.change")
+def change_reading(request: PersonRequest, membership_id: int) -> HttpResponse:
+    member = get_object_or_404(team.members_of(request.account), pk=membership_id, is_active=True)
+    form = ReadingForm(request.POST)
+    if not form.is_valid():
+        raise Refused("Say yes or no. Nothing was changed.")
+    may_sync = form.cleaned_data["may_sync"]
+    if team.change_reading(member, actor=request.user, may_sync=may_sync):
+        word = "may now" if may_sync else "no longer"
+        verb = "read" if may_sync else "reads"
+        messages.success(request, f"The connection of {member.user} {word} {verb} the account for everybody.")
+    return htmx.done(request, reverse("team"), "teamChanged")
 
 
 def _question(request: PersonRequest, member: Membership, form: RoleForm) -> HttpResponse:
