@@ -7,7 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dashboard.models import Account, Connection, Membership, Rights
-from dashboard.services import budget, due, grants, sign_in_gate
+from dashboard.services import due, grants, sign_in_gate
+from dashboard.services.standing import Lane, standing_of
 from dashboard.services.visibility import is_connected
 
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
@@ -25,11 +26,11 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The calls of this hour, as Docusign last counted them."""
+    """The calls of this hour, ours and those of other apps."""
 
     used: int
     limit: int
-    resets_at: datetime | None
+    resets_at: datetime
 
 
 def banners_for(membership: Membership) -> list[Banner]:
@@ -41,14 +42,11 @@ def banners_for(membership: Membership) -> list[Banner]:
 
 
 def budget_of(account: Account) -> Budget | None:
-    """The figures for the rail; None while Docusign has not told any for this hour."""
-    row = getattr(account, "budget", None)
-    if row is None or not row.hourly_limit or row.hourly_remaining is None:
+    """The figures for the rail, everybody's calls together; None while Docusign has not told any for this hour."""
+    standing = standing_of(getattr(account, "budget", None), timezone.now())
+    if not standing.is_told:
         return None
-    if row.hourly_reset_at is not None and row.hourly_reset_at <= timezone.now():
-        return None
-    used = min(row.hourly_limit, max(0, row.hourly_limit - row.hourly_remaining))
-    return Budget(used, row.hourly_limit, row.hourly_reset_at)
+    return Budget(min(standing.limit, standing.spent), standing.limit, standing.resets_at)
 
 
 def _connection_banner(membership: Membership) -> Banner | None:
@@ -73,14 +71,14 @@ def _connection_banner(membership: Membership) -> Banner | None:
 def _outage_banner(membership: Membership) -> Banner | None:
     now = timezone.now()
     row = getattr(membership.account, "budget", None)
-    if row is not None and row.open_until is not None and row.open_until > now:
-        return Banner(
-            "danger", f"Docusign is not answering. It is asked again at {_clock(row.open_until)}. {KNOWN_BEFORE}"
-        )
     if row is not None and row.blocked_until is not None and row.blocked_until > now:
         return Banner(
             "warning", f"Docusign asked this console to wait until {_clock(row.blocked_until)}. {KNOWN_BEFORE}"
         )
+    if row is not None and row.open_until is not None:
+        # The pause may be over; until somebody has had an answer, the last that is known is that there is none.
+        again = f"at {_clock(row.open_until)}" if row.open_until > now else "with the next call"
+        return Banner("danger", f"Docusign is not answering. It is asked again {again}. {KNOWN_BEFORE}")
     trouble = due.trouble_of(membership)
     if trouble is None:
         return None
@@ -89,12 +87,20 @@ def _outage_banner(membership: Membership) -> Banner | None:
 
 
 def _saving_banner(membership: Membership) -> Banner | None:
-    until = budget.saved_until(membership.account)
-    if until is None:
+    row = getattr(membership.account, "budget", None)
+    standing = standing_of(row, timezone.now())
+    until = _clock(standing.resets_at)
+    if not standing.hour_allows(Lane.PEOPLE):
+        return Banner(
+            "warning",
+            f"All {standing.limit:,} calls that Docusign allows this account in an hour are used, {standing.others:,} of them by "
+            f"other apps. The next are free at {until}; until then nothing can be sent. {KNOWN_BEFORE}",
+        )
+    if standing.hour_allows(Lane.BACKGROUND):
         return None
     return Banner(
         "neutral",
-        f"Most of this hour's calls to Docusign are used. This console looks by itself again at {_clock(until)}; until then only what "
+        f"Most of this hour's calls to Docusign are used. This console looks by itself again at {until}; until then only what "
         "people do calls Docusign, and Refresh now brings fresh data.",
     )
 

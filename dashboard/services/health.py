@@ -53,6 +53,8 @@ def _worker() -> str:
 
 
 def _docusign() -> str:
+    if ApiBudget.objects.exclude(open_until=None).exists():
+        return "degraded"
     if ApiBudget.objects.filter(blocked_until__gt=timezone.now()).exists():
         return "asked to wait"
     shared = AccountSync.objects.aggregate(ended=Max("ended_at"), failed=Max("failed_at"))
@@ -61,5 +63,5 @@ def _docusign() -> str:
         max((row[name] for row in (shared, own) if row[name]), default=None) for name in ("ended", "failed")
     )
     if failed is not None and (ended is None or failed > ended):
-        return "failing"
+        return "degraded"
     return "unknown" if ended is None else "answering"

@@ -60,7 +60,7 @@ def test_docusign_being_away_is_told_but_takes_no_page_away(client: Client) -> N
     beat()
     now = timezone.now()
     MembershipFactory(synced_at=now - timedelta(hours=1), sync_failed_at=now)
-    assert client.get("/readyz").json()["docusign"] == "failing"
+    assert client.get("/readyz").json()["docusign"] == "degraded"
     ApiBudget.objects.create(account=AccountFactory(), blocked_until=now + timedelta(minutes=1))
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["docusign"]) == (200, "asked to wait")
