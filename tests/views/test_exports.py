@@ -50,7 +50,7 @@ def workflow(account: Account, viewer: Membership) -> Workflow:
 
 
 @pytest.fixture
-def browser(viewer: Membership, signed_in: SignedIn) -> Client:
+def console(viewer: Membership, signed_in: SignedIn) -> Client:
     return signed_in(viewer)
 
 
@@ -73,7 +73,7 @@ def entries() -> list[AuditEntry]:
     return list(AuditEntry.objects.order_by("seq"))
 
 
-def test_the_columns_and_words_of_the_list_come_out_as_csv(browser: Client, workflow: Workflow) -> None:
+def test_the_columns_and_words_of_the_list_come_out_as_csv(console: Client, workflow: Workflow) -> None:
     InstanceFactory(
         workflow=workflow,
         name="NDA Lindqvist",
@@ -81,7 +81,7 @@ def test_the_columns_and_words_of_the_list_come_out_as_csv(browser: Client, work
         last_modified_at=AT + timedelta(hours=1),
         expires_at=None,
     )
-    assert read(browser.get(URL)) == [
+    assert read(console.get(URL)) == [
         ["Name", "Workflow", "State", "Progress", "Started by", "Started", "Last changed", "Expires"],
         [
             "NDA Lindqvist", "Supplier NDA", "In progress", "3 of 7 steps done, last Manager review", "Emma Berg",
@@ -90,30 +90,30 @@ def test_the_columns_and_words_of_the_list_come_out_as_csv(browser: Client, work
     ]  # fmt: skip
 
 
-def test_a_spreadsheet_is_told_the_codec_and_every_cell_is_quoted(browser: Client, workflow: Workflow) -> None:
+def test_a_spreadsheet_is_told_the_codec_and_every_cell_is_quoted(console: Client, workflow: Workflow) -> None:
     """S-14: with the byte order mark, CRLF and quotes, no program has to guess."""
     InstanceFactory(workflow=workflow, name="Räksmörgås")
-    content = body(browser.get(URL, {"cols": "name"}))
+    content = body(console.get(URL, {"cols": "name"}))
     assert content == '\ufeff"Name"\r\n"Räksmörgås"\r\n'.encode()
 
 
 @time_machine.travel(datetime(2026, 11, 22, 3, 4, tzinfo=UTC), tick=False)
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
-def test_the_answer_is_a_download_that_nobody_keeps(kind: str, browser: Client, workflow: Workflow) -> None:
-    answer = browser.get(URL, {"format": kind})
+def test_the_answer_is_a_download_that_nobody_keeps(kind: str, console: Client, workflow: Workflow) -> None:
+    answer = console.get(URL, {"format": kind})
     assert answer.headers["Content-Disposition"] == f'attachment; filename="instances-2026-11-22-0304.{kind}"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "no-store" in answer.headers["Cache-Control"]
     body(answer)
 
 
-def test_tab_filters_order_and_columns_are_those_of_the_screen(browser: Client, workflow: Workflow) -> None:
+def test_tab_filters_order_and_columns_are_those_of_the_screen(console: Client, workflow: Workflow) -> None:
     InstanceFactory(workflow=workflow, name="NDA b", status=InstanceState.FAILED, raw_status="Failed")
     InstanceFactory(workflow=workflow, name="NDA a", status=InstanceState.FAILED, raw_status="Failed")
     InstanceFactory(workflow=workflow, name="NDA c")
     InstanceFactory(workflow=workflow, name="Order a", status=InstanceState.FAILED, raw_status="Failed")
     query = {"state": "failed", "name": "nda", "sort": "name", "cols": "name,state,last_step"}
-    assert read(browser.get(URL, query)) == [
+    assert read(console.get(URL, query)) == [
         ["Name", "State", "Last step done"],
         ["NDA a", "Failed", "Manager review"],
         ["NDA b", "Failed", "Manager review"],
@@ -121,23 +121,23 @@ def test_tab_filters_order_and_columns_are_those_of_the_screen(browser: Client, 
 
 
 def test_all_pages_come_out_however_small_the_page_and_wherever_it_stands(
-    browser: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    console: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 7)
     names = {InstanceFactory(workflow=workflow).name for _ in range(30)}
-    page = browser.get("/instances/", {"size": 25})
+    page = console.get("/instances/", {"size": 25})
     older = page.context["older_url"]
-    rows = read(browser.get(f"{URL}{older}&size=25&cols=name"))
+    rows = read(console.get(f"{URL}{older}&size=25&cols=name"))
     assert len(rows) == 31
     assert {row[0] for row in rows[1:]} == names
 
 
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
-def test_no_cell_is_a_formula(kind: str, browser: Client, workflow: Workflow, tmp_path: Path) -> None:
+def test_no_cell_is_a_formula(kind: str, console: Client, workflow: Workflow, tmp_path: Path) -> None:
     """S-14: the corpus, opened by programs that are not ours."""
     for name in HOSTILE:
         InstanceFactory(workflow=workflow, name=name, started_by_name=name, last_completed_step_name=name)
-    content = body(browser.get(URL, {"format": kind, "cols": "name,by,last_step", "sort": "name"}))
+    content = body(console.get(URL, {"format": kind, "cols": "name,by,last_step", "sort": "name"}))
     if kind == "xlsx":
         rows = sheet(content, tmp_path / "list.xlsx")
         formulas = CalamineWorkbook.from_path(str(tmp_path / "list.xlsx")).get_sheet_by_index(0)
@@ -156,32 +156,32 @@ def parts_of(content: bytes) -> Iterator[bytes]:
         yield from (archive.read(name) for name in archive.namelist())
 
 
-def test_a_sheet_holds_the_same_rows_as_the_csv(browser: Client, workflow: Workflow, tmp_path: Path) -> None:
+def test_a_sheet_holds_the_same_rows_as_the_csv(console: Client, workflow: Workflow, tmp_path: Path) -> None:
     for number in range(5):
         InstanceFactory(workflow=workflow, name=f"NDA {number}", started_at=AT)
     query = {"cols": "name,state,started,id", "sort": "name"}
-    rows = sheet(body(browser.get(URL, {**query, "format": "xlsx"})), tmp_path / "list.xlsx")
-    assert rows == read(browser.get(URL, query))
+    rows = sheet(body(console.get(URL, {**query, "format": "xlsx"})), tmp_path / "list.xlsx")
+    assert rows == read(console.get(URL, query))
 
 
 def test_a_list_longer_than_a_sheet_is_refused_in_plain_words(
-    browser: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    console: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "SHEET_ROWS", 3)
     for _ in range(4):
         InstanceFactory(workflow=workflow)
-    answer = browser.get(URL, {"format": "xlsx"})
+    answer = console.get(URL, {"format": "xlsx"})
     assert answer.status_code == 422
     assert "An Excel sheet holds 3 rows, and this list has more." in answer.content.decode()
     assert entries()[-1].action == "instances.export_broken_off"
 
 
 def test_an_unknown_format_or_a_filter_that_is_not_understood_exports_nothing(
-    browser: Client, workflow: Workflow
+    console: Client, workflow: Workflow
 ) -> None:
     InstanceFactory(workflow=workflow)
     for query in ({"format": "pdf"}, {"name": "x"}, {"workflow": str(uuid.uuid4())}, {"key": "broken"}):
-        assert browser.get(URL, query).status_code == 422
+        assert console.get(URL, query).status_code == 422
     assert entries() == []
 
 
@@ -253,10 +253,10 @@ def test_signing_out_in_another_tab_ends_the_export(
 
 
 def test_what_was_asked_for_and_what_left_is_in_the_audit(
-    browser: Client, viewer: Membership, six: list[Instance]
+    console: Client, viewer: Membership, six: list[Instance]
 ) -> None:
     """A-1: the intent before the first row, the number of rows after the last."""
-    answer = browser.get(URL, {"state": "running", "cols": "name,id", "started_from": "2020-01-01"})
+    answer = console.get(URL, {"state": "running", "cols": "name,id", "started_from": "2020-01-01"})
     assert [(entry.action, entry.result) for entry in entries()] == [("instances.export_asked", "intent")]
     body(answer)
     asked, done = entries()
@@ -278,14 +278,14 @@ def test_a_download_that_is_broken_off_is_told_as_such(
     next(chunks)
     next(chunks)
     next(chunks)
-    chunks.close()  # type: ignore[attr-defined]  # what the server does when the browser has gone
+    chunks.close()  # type: ignore[attr-defined]  # what the server does when the console has gone
     last = entries()[-1]
     assert (last.action, last.result, last.detail["rows"]) == ("instances.export_broken_off", "failed", 2)
 
 
-def test_the_audit_holds_no_searched_name_and_no_value(browser: Client, six: list[Instance]) -> None:
+def test_the_audit_holds_no_searched_name_and_no_value(console: Client, six: list[Instance]) -> None:
     """A-5, V-4: only that there was a search."""
-    body(browser.get(URL, {"name": "canary person", "key": f"email:{'a' * 64}"}))
+    body(console.get(URL, {"name": "canary person", "key": f"email:{'a' * 64}"}))
     said = json.dumps([entry.detail for entry in entries()])
     assert "canary" not in said
     assert "a" * 64 not in said
@@ -293,33 +293,33 @@ def test_the_audit_holds_no_searched_name_and_no_value(browser: Client, six: lis
 
 
 def test_a_batch_takes_a_few_queries_however_many_rows_it_has(
-    browser: Client, workflow: Workflow, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
+    console: Client, workflow: Workflow, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "BATCH", 20)
     for _ in range(40):
         InstanceFactory(workflow=workflow)
     with django_assert_max_num_queries(50):
-        assert len(read(browser.get(URL))) == 41
+        assert len(read(console.get(URL))) == 41
 
 
-def test_every_column_that_can_be_shown_can_be_exported(browser: Client, workflow: Workflow) -> None:
+def test_every_column_that_can_be_shown_can_be_exported(console: Client, workflow: Workflow) -> None:
     assert set(CELLS) == set(COLUMNS)
     InstanceFactory(workflow=workflow, started_at=timezone.now())
-    heading, row = read(browser.get(URL, {"cols": ",".join(COLUMNS)}))
+    heading, row = read(console.get(URL, {"cols": ",".join(COLUMNS)}))
     assert len(heading) == len(row) == len(COLUMNS)
 
 
-def test_the_list_offers_its_export_with_the_number_of_rows(browser: Client, six: list[Instance]) -> None:
-    text = browser.get("/instances/", {"state": "running", "sort": "name", "size": 25}).content.decode()
+def test_the_list_offers_its_export_with_the_number_of_rows(console: Client, six: list[Instance]) -> None:
+    text = console.get("/instances/", {"state": "running", "sort": "name", "size": 25}).content.decode()
     assert "Export 6 rows" in text
     assert 'href="/instances/export/?state=running&amp;sort=name&amp;format=csv"' in text
     assert 'href="/instances/export/?state=running&amp;sort=name&amp;format=xlsx"' in text
 
 
-def test_the_page_of_a_workflow_exports_its_own_instances(browser: Client, six: list[Instance]) -> None:
+def test_the_page_of_a_workflow_exports_its_own_instances(console: Client, six: list[Instance]) -> None:
     """With the columns of that page, which does not repeat the workflow in each row."""
     InstanceFactory(workflow=WorkflowFactory(account=six[0].account))
-    found = browser.get(f"/workflows/{six[0].workflow_id}/").context["export_url"]
-    rows = read(browser.get(f"{found}csv"))
+    found = console.get(f"/workflows/{six[0].workflow_id}/").context["export_url"]
+    rows = read(console.get(f"{found}csv"))
     assert "Workflow" not in rows[0]
     assert len(rows) == 7
