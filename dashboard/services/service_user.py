@@ -5,6 +5,7 @@ The one rule: its token is used for background reading only; no deed and no proo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.facts import current_facts
-from dashboard.models import Account, AccountSync
+from dashboard.models import Account, AccountSync, Membership, Role
 from dashboard.services.authorization_server import environment, oauth_client
 from dashboard.services.budget import Lane
 from dashboard.services.errors import ServiceError
@@ -118,6 +119,22 @@ def note_problem(account: Account, said: str) -> None:
 def note_works(account: Account) -> None:
     rows = AccountSync.objects.filter(~Q(service_problem=""), account=account)
     rows.update(service_problem="", service_problem_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What keeps the service user from reading, and the way out where a person has one."""
+
+    text: str
+    consent_url: str = ""
+
+
+def notice_for(membership: Membership) -> Notice | None:
+    """For admins only: they know who runs the server."""
+    said = problem_of(membership.account) if membership.role == Role.ADMIN else ""
+    if not said:
+        return None
+    return Notice(said, consent_url() if said == NEEDS_CONSENT else "")
 
 
 def problem_of(account: Account) -> str:

@@ -13,7 +13,7 @@ from dashboard.forms.strict import DeedForm
 from dashboard.models import Connection
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import connections, grants, meter
+from dashboard.services import connections, grants, meter, service_user
 from dashboard.services.errors import Refused
 
 WITHDRAWN = (
@@ -36,6 +36,7 @@ def index(request: PersonRequest) -> HttpResponse:
         "connection": connection,
         "ends_at": grants.grant_ends_at(connection) if connection else None,
         "rows": request.memberships,
+        "service": service_user.notice_for(request.membership),
         "meter": meter.meter_of(request.membership),
     }
     return htmx.render(request, "connections/index.html", "connections/_connection.html", context)

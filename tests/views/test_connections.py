@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from dashboard.models import Account, ApiBudget, AuditEntry, Connection, Membership, Rights, Role
+from dashboard.services import service_user
 from dashboard.services.budget import note_limits
 from maestro_api import LimitState
 from maestro_api.simulator import Simulator
@@ -200,3 +202,16 @@ def test_the_page_costs_few_queries(
     client = signed_in(viewer)
     with django_assert_max_num_queries(12):  # type: ignore[operator]
         client.get("/connections/")
+
+
+def test_only_admins_read_why_the_service_user_does_not_read(
+    admin: Membership, viewer: Membership, signed_in: SignedIn, settings: Any
+) -> None:
+    """The link asks for consent at the configured authorization server; nobody else needs to know."""
+    settings.DOCUSIGN_SERVICE_USER, settings.DOCUSIGN_SERVICE_KEY = str(admin.user_id), "key.pem"
+    service_user.note_problem(admin.account, service_user.NEEDS_CONSENT)
+    body = page(signed_in(admin))
+    assert "has not yet allowed this console" in body
+    assert "Allow it at Docusign" in body
+    assert f"{settings.DOCUSIGN_SIMULATOR_URL}/oauth/auth?" in body
+    assert "Allow it at Docusign" not in page(signed_in(viewer))

@@ -176,3 +176,28 @@ def test_the_server_can_make_an_admin_when_the_last_one_has_left(viewer: Members
 def test_nobody_unknown_is_made_an_admin(db: None) -> None:
     with pytest.raises(CommandError, match="unknown here"):
         call_command("make_admin", "a1000000-5eed-4a01-8c01-0a1b2c3d4e01")
+
+
+def test_an_admin_says_whose_connection_reads_and_it_is_recorded(
+    viewer: Membership, admin: Membership, signed_in: SignedIn
+) -> None:
+    """A-1: once per change, with who and whom."""
+    browser = signed_in(admin)
+    for _ in range(2):
+        assert browser.post(f"/team/{viewer.pk}/reading/", {"may_sync": "no"}).status_code == 302
+    viewer.refresh_from_db()
+    assert viewer.may_sync is False
+    entry = AuditEntry.objects.get(action="membership.reading_changed")
+    assert (entry.actor_name, entry.detail) == ("Alma Admin", {"from": True, "to": False})
+    assert "Allow<span" in browser.get("/team/").content.decode()
+
+
+def test_whose_connection_reads_is_not_changed_by_others_or_by_nonsense(
+    viewer: Membership, operator: Membership, admin: Membership, signed_in: SignedIn
+) -> None:
+    assert signed_in(operator).post(f"/team/{viewer.pk}/reading/", {"may_sync": "no"}).status_code == 403
+    assert signed_in(admin).post(f"/team/{viewer.pk}/reading/", {"may_sync": "perhaps"}).status_code == 422
+    assert signed_in(admin).get(f"/team/{viewer.pk}/reading/").status_code == 405
+    viewer.refresh_from_db()
+    assert viewer.may_sync is True
+    assert not AuditEntry.objects.exists()
