@@ -46,7 +46,10 @@ def split_visible(text: str) -> Iterator[tuple[str, bool]]:
 
 def visible(text: object) -> str:
     """One line of plain text for titles, toasts and mails: unseen characters become ⟨U+202E⟩."""
-    return "".join(f"⟨{part}⟩" if odd else part for part, odd in split_visible(str(text)))
+    plain = str(text)
+    if plain.isascii() and plain.isprintable():
+        return plain  # most names, and lists hold hundreds
+    return "".join(f"⟨{part}⟩" if odd else part for part, odd in split_visible(plain))
 
 
 def plural(number: int, word: str) -> str:

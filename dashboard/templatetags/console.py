@@ -62,7 +62,7 @@ Keys (static/js/keys.js): rows are `main .table tbody tr`, opened by the first l
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import Any
 
@@ -171,19 +171,26 @@ def when(moment: datetime | date | None, style: str = "relative", missing: str =
         return format_html('<span class="faint">{}</span>', missing)
     if not isinstance(moment, datetime):
         return format_html('<time datetime="{}">{}</time>', moment.isoformat(), wording.date_text(moment))
-    exact = wording.exact_text(moment)
-    texts: dict[str, Callable[[datetime], str]] = {
-        "relative": wording.relative_text,
-        "ago": wording.past_text,
-        "clock": wording.clock_text,
-        "day": lambda at: wording.clock_text(at, today_word="today"),
-        "date": lambda at: wording.date_text(wording.aware(at).date()),
-        "exact": lambda _at: exact,
-    }
-    iso = wording.aware(moment).isoformat(timespec="seconds")
+    exact, iso = _exact(moment, timezone.get_current_timezone())
     return format_html(
-        '<time class="{}" datetime="{}" title="{}">{}</time>', f"t-{style}", iso, exact, texts[style](moment)
+        '<time class="t-{}" datetime="{}" title="{}">{}</time>', style, iso, exact, MOMENTS[style](moment)
     )
+
+
+MOMENTS: dict[str, Callable[[datetime], str]] = {
+    "relative": wording.relative_text,
+    "ago": wording.past_text,
+    "clock": wording.clock_text,
+    "day": lambda at: wording.clock_text(at, today_word="today"),
+    "date": lambda at: wording.date_text(wording.aware(at).date()),
+    "exact": wording.exact_text,
+}
+
+
+@lru_cache(maxsize=4096)
+def _exact(moment: datetime, _zone: tzinfo) -> tuple[str, str]:
+    """For people and for machines; the same rows are shown again and again, to everybody of a zone alike."""
+    return wording.exact_text(moment), wording.aware(moment).isoformat(timespec="seconds")
 
 
 @register.simple_tag
