@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import RequestDataTooBig
@@ -72,6 +73,9 @@ class PollMiddleware:
 
     def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
+        # Spelled once: `CSPMiddleware` comes after this one, and takes longer over it than the query does.
+        policy = build_policy()
+        self.headers = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie", "Content-Security-Policy": policy}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         meta = request.META
@@ -79,7 +83,7 @@ class PollMiddleware:
         if is_poll and not WHOLE_PAGE_HEADERS & meta.keys():
             session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
             if standings.is_same(request.GET.get("stamp", ""), session_key):
-                return HttpResponse(status=204, headers={"Cache-Control": "no-store", "Vary": "HX-Request, Cookie"})
+                return HttpResponse(status=204, headers=self.headers)
         return self.get_response(request)
 
 

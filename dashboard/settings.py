@@ -75,12 +75,12 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "dashboard.middleware.RequestFactsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "dashboard.middleware.PollMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Pads each answer at random, so that its length betrays no secret in it (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "dashboard.middleware.HookMiddleware",
-    "dashboard.middleware.PollMiddleware",
     "dashboard.middleware.SizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

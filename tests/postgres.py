@@ -94,7 +94,7 @@ class Cluster:
     def _create(self) -> None:
         """Make the database, which proves that the cluster answers."""
         until = time.monotonic() + 60
-        command = [
+        command: list[str | Path] = [
             self._programs / "createdb",
             "--host=127.0.0.1",
             f"--port={self._port}",

@@ -77,8 +77,8 @@ def is_same(stamp: str, session_key: str) -> bool:
 
 
 def _read(membership_id: int, session_key: str, now: datetime) -> Standing | None:
-    proven = now - PROOF_LIFETIME
-    values = [_time(now - LOOK_NOTE_EVERY), _time(proven), _time(proven), session_key, _time(now), membership_id]
+    proven = _time(now - PROOF_LIFETIME)
+    values = [_time(now - LOOK_NOTE_EVERY), proven, proven, session_key, _time(now), membership_id]
     with connection.cursor() as cursor:
         cursor.execute(QUERY, values)
         row = cursor.fetchone()
