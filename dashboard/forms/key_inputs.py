@@ -28,5 +28,6 @@ class FindForm(StrictForm):
     query = forms.CharField(widget=forms.HiddenInput, required=False, max_length=12_000, strip=False)
 
     def __init__(self, *args: Any, names: list[str], **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="find-%s", **kwargs)
+        kwargs.setdefault("auto_id", "find-%s")
+        super().__init__(*args, **kwargs)
         self.fields["input"].choices = [(name, visible(name)) for name in names]  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice

@@ -150,5 +150,5 @@ def count_of(view: SavedView, membership: Membership, search: Search) -> int:
     """How many rows of the view this person may see, at most a few seconds old, and never from before a change of rights (V-3)."""
     standing = (membership.rights_version, membership.is_manager_now, sees_anything(membership))
     key = f"view:{view.pk}:{view.changed_at.timestamp()}:{membership.pk}:{standing}:{membership.account.version}"
-    count: int = cache.get_or_set(key.replace(" ", ""), lambda: count_instances(membership, search), COUNT_SECONDS)
-    return count
+    counted = cache.get_or_set(key.replace(" ", ""), lambda: count_instances(membership, search), COUNT_SECONDS)
+    return int(counted or 0)

@@ -1,6 +1,7 @@
 """Saved views: their page, and the questions that keep, change and delete them. Its one rule: a view opens as an address."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
@@ -24,7 +25,8 @@ WITHOUT_WISHES = "state=all"  # the list as it is, also for somebody who has a v
 STATES = {key: word for key, word, _tone in TABS}
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Line:
     """A view as a person has it: where it leads, what it filters by, what of that makes no sense any more."""
 
     view: SavedView
