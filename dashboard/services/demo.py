@@ -4,6 +4,7 @@ The one rule: whatever ends the demo ends every child, and nothing of it touches
 """
 
 import base64
+import json
 import os
 import secrets
 import shutil
@@ -71,7 +72,7 @@ class Demo:
             "DOCUSIGN_REDIRECT_URI": f"{self.url}/oauth/callback/",
             "DOCUSIGN_SCOPES": "signature aow_manage",
             "CONSOLE_ACCOUNTS": ",".join(self.accounts),
-            "CONNECT_HMAC_KEYS": "",
+            "CONNECT_HMAC_KEYS": secrets.token_urlsafe(32),
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         }
 
@@ -102,12 +103,34 @@ class Demo:
                 "console", [python, "-m", "gunicorn", "dashboard.wsgi", *bind, "--log-level", "warning"], variables
             )
             self._wait("console", f"{self.url}/readyz")
+            self._connect(variables)
             self.say(f"Console ready: {self.url}")
             self._watch()
         except subprocess.CalledProcessError as error:
             raise DemoFailed("The demo database could not be prepared.") from error
         finally:
             self.stop()
+
+    def _connect(self, variables: Mapping[str, str]) -> None:
+        """Let the simulator send its events of the first account here, signed with a key that both know."""
+        command = [sys.executable, str(self.base / "manage.py"), "create_hook", self.accounts[0]]
+        made = subprocess.run(command, env=dict(variables), check=True, capture_output=True, text=True)  # noqa: S603  # our own command
+        wanted = {
+            "url": made.stdout.strip(),
+            "keys": [variables["CONNECT_HMAC_KEYS"]],
+            "account_id": self.accounts[0],
+        }
+        request = urllib.request.Request(  # noqa: S310  # an address on this machine
+            f"{self.simulator_url}/_control/connect",
+            data=json.dumps(wanted).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10):  # noqa: S310  # an address on this machine
+                return
+        except (urllib.error.URLError, OSError) as error:
+            raise DemoFailed("The simulator did not take the address for its events.") from error
 
     def _start(self, name: str, command: Sequence[str], variables: Mapping[str, str]) -> None:
         # A session of its own, so that Ctrl-C reaches the children once, through us, in order.
