@@ -13,11 +13,11 @@ from uuid import UUID
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from dashboard.models import EXPIRES_SOON, RUNNING_STATES, Bucket, Instance, bucket_of
+from dashboard.models import EXPIRES_SOON, RUNNING_STATES, Bucket, Instance, Membership, bucket_of
 from dashboard.services.conditions import Condition, Loose, Test
 from dashboard.services.instance_queries import Rows, Way, kept_counts, shortest_way
 from dashboard.services.lists import COUNT_CAP
-from dashboard.services.visibility import Reach
+from dashboard.services.visibility import Reach, reach_of
 
 Key = tuple[UUID | None, str]
 
@@ -47,6 +47,12 @@ class Census:
 def is_in(state: str, tab: str) -> bool:
     """Whether rows of a state may stand in a tab."""
     return tab == "all" or bucket_of(state) == (Bucket.RUNNING if tab == "expiring" else tab)
+
+
+def kept_for(membership: Membership, workflows: Sequence[UUID]) -> Census:
+    """Rows of these workflows that a person sees, by workflow and state."""
+    account_id, user_id = membership.account_id, membership.user_id
+    return kept(account_id, user_id, reach_of(membership), workflows, "", by_workflow=True)
 
 
 def kept(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dashboard.models import Membership, User
-from dashboard.services.visibility import visible_instances
+from dashboard.services.suggestions import first_rows
 
 
 def names_of(membership: Membership, ids: Iterable[str]) -> dict[str, str]:
@@ -17,6 +17,6 @@ def names_of(membership: Membership, ids: Iterable[str]) -> dict[str, str]:
     names = dict(known.values_list("sub", "name"))
     rest = wanted - set(names)
     if rest:
-        rows = visible_instances(membership).filter(started_by__in=rest).exclude(started_by_name="")
-        names.update(rows.order_by().values_list("started_by", "started_by_name").distinct()[:500])
+        named = first_rows(membership, [{"started_by": person, "started_by_name__gt": ""} for person in sorted(rest)])
+        names.update(named.order_by().values_list("started_by", "started_by_name"))
     return names
