@@ -40,7 +40,8 @@ class Cluster:
     """A running PostgreSQL with one empty database."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="maestro-postgres-"))
+        # As root, a TMPDIR of our own may be closed to the user that the cluster runs as.
+        self._folder = Path(tempfile.mkdtemp(prefix="maestro-postgres-", dir="/tmp" if _identity() else None))  # noqa: S108
         self._programs = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._port = free_port()
