@@ -8,7 +8,7 @@ from dashboard import htmx, permissions, stamps
 from dashboard.forms.overview import SeenForm
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import due, news, overview
+from dashboard.services import due, meter, news, overview
 from dashboard.services.errors import Refused
 from dashboard.views.frames import frame
 
@@ -23,6 +23,7 @@ def index(request: PersonRequest) -> HttpResponse:
     context = {
         **frame(request),
         "overview": overview.overview_of(request.membership),
+        "meter": meter.meter_of(request.membership),
         "no_trigger": permissions.reason(request.membership, "workflow.trigger"),
     }
     return htmx.render(request, "overview/index.html", "overview/_overview.html", context)
