@@ -205,7 +205,8 @@ def is_account_due(account: Account, now: datetime) -> bool:
     if budget.saved_until(account):
         return False
     began = max(filter(None, (row.began_at, row.recent_at)))
-    is_wanted = row.wanted_at is not None and row.wanted_at > began and began <= now - REFRESH_DEBOUNCE
+    calm = max(REFRESH_DEBOUNCE, timedelta(seconds=row.seconds * SYNC_SHARE))
+    is_wanted = row.wanted_at is not None and row.wanted_at > began and began <= now - calm
     return bool(row.kind) or is_wanted or row.recent_at <= now - account_patience(row)
 
 

@@ -19,9 +19,10 @@ from dashboard.services.due import interval, is_full_due
 from dashboard.services.errors import DocusignUnavailable, ServiceError
 from dashboard.services.identities import Reader, reading
 from dashboard.services.listings import NotWhole, Reading
+from dashboard.services.refreshes import distrust
 from dashboard.services.timings import QUIET_SHARE, READ_DEADLINE_SECONDS
 from dashboard.services.workflows import apply_workflows
-from maestro_api import BadRequest, MaestroClient, MaestroError, NotFound, PagingLoop
+from maestro_api import BadRequest, Forbidden, MaestroClient, MaestroError, NotFound, PagingLoop
 
 log = logging.getLogger(__name__)
 Kind = AccountSync.Kind
@@ -101,7 +102,12 @@ def _read(
             known = _workflows(client, account, reader)
         kind = Kind.FULL if wants_full or is_full_due(claim.row) else Kind.RECENT
         claim.begin(kind, identity=member, label=reader.label)
-        _read_lists(account, claim, reader, client, lane, known)
+        try:
+            _read_lists(account, claim, reader, client, lane, known)
+        except Forbidden:
+            if member is not None:  # V-6: what was proven before counts no more; the next look asks anew
+                distrust(member)
+            raise
 
 
 def _workflows(client: MaestroClient, account: Account, reader: Reader) -> list[Workflow]:

@@ -1,5 +1,6 @@
 """The shared reading of an account: whole or not counted, resumed where it was, by one worker at a time."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -36,7 +37,7 @@ def ada(connect: Connect) -> Membership:
 def read(ada: Membership) -> AccountSync:
     """The account read whole, and large enough that not every pass is a full one."""
     assert passes.read_account(ada.account) is Outcome.WHOLE
-    AccountSync.objects.update(calls=100)
+    AccountSync.objects.update(calls=100, seconds=0)
     return AccountSync.objects.get()
 
 
@@ -338,6 +339,9 @@ def test_an_event_brings_a_pass_at_once_but_not_every_second(read: AccountSync, 
     assert due.due_accounts() == []
     age(ada, timedelta(seconds=11))
     assert due.due_accounts() == [ada.account]
+    AccountSync.objects.update(seconds=1.5)
+    assert due.due_accounts() == []  # what takes long is not wanted more often than it can be had
+    AccountSync.objects.update(seconds=0)
     assert passes.read_account(ada.account) is Outcome.WHOLE
     age(ada, timedelta(seconds=-1))
     assert due.due_accounts() == []
@@ -380,6 +384,34 @@ def test_a_triggered_instance_that_the_lists_lag_behind_is_not_called_missing(
     assert passes.read_account(ada.account, wants_full=True) is Outcome.WHOLE
     row.refresh_from_db()
     assert row.missing_since is None
+
+
+def test_a_reader_who_is_refused_in_mid_pass_is_trusted_no_more(ada: Membership, simulator: Simulator) -> None:
+    """V-6: a 403 takes the older proof away at once, and what was read stays."""
+    assert passes.read_account(ada.account, heard=at_page(2, fail(simulator, status=403))) is Outcome.FAILED
+    ada.refresh_from_db()
+    assert ada.rights_proven_at is None
+    assert visibility.view_of(ada).scope == "own"
+    assert Instance.objects.count() == 2 * PAGE
+
+
+def test_in_six_hours_the_same_lists_are_read_no_more_often_than_agreed(
+    ada: Membership, simulator: Simulator, settings: Any
+) -> None:
+    """R-7: at least 900 seconds between background reads of the same thing, and few of the hour's calls."""
+    settings.SYNC_INTERVAL_SECONDS = 900
+    start, times = timezone.now(), []
+    simulator.clear_ledger()
+    with time_machine.travel(start) as clock:
+        for _ in range(6 * 12):
+            clock.shift(300)
+            for account in due.due_accounts():
+                times.append(timezone.now())
+                assert passes.read_account(account) is Outcome.WHOLE
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
+    assert min(gaps) >= 900
+    assert len(times) >= 20
+    assert len(simulator.ledger()) / 6 <= 1200
 
 
 @pytest.fixture(autouse=True)
