@@ -109,8 +109,9 @@ def _fate_without_a_call(account: Account, group: Sequence[Delivery], instance: 
     if group[0].instance_id is None:
         return Fate(State.UNMATCHED, "It names no instance.")
     if instance is None:
-        home = Workflow.objects.filter(pk=group[0].workflow_id).only("account_id").first()
-        if group[0].workflow_id is None or (home is not None and home.account_id != account.pk):
+        workflow_id = group[0].workflow_id
+        home = Workflow.objects.filter(pk=workflow_id).only("account_id").first() if workflow_id else None
+        if workflow_id is None or (home is not None and home.account_id != account.pk):
             return Fate(
                 State.UNMATCHED, "It names an instance that is not known here, and no workflow of this account."
             )

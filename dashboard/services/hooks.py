@@ -130,8 +130,9 @@ def fill_in(delivery: Delivery, body: bytes) -> bool:
     delivery.event = event.event.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     delivery.instance_id, delivery.workflow_id = uuid_of(event.instance_id), uuid_of(event.workflow_id)
     delivery.generated_at = event.generated_at
-    if event.account_id is not None:
-        delivery.account_id = uuid_of(event.account_id)
+    named = uuid_of(event.account_id)
+    if named is not None:
+        delivery.account_id = named
     return True
 
 
