@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from dashboard.models import HourCount, Instance, InstanceCount, InstanceState, Membership, Workflow
+from dashboard.models import Bucket, HourCount, Instance, InstanceCount, InstanceState, Membership, Workflow
 from dashboard.services.tallies import STARTED, Standing, standing_of
-from dashboard.services.visibility import Reach, reach_of
+from dashboard.services.visibility import Reach, reach_of, visible_instances
 
 DAYS = 30
 SHOWN = (STARTED, InstanceState.COMPLETED, InstanceState.FAILED, InstanceState.CANCELED)
@@ -33,6 +34,15 @@ class Day:
     completed: int = 0
     failed: int = 0
     canceled: int = 0
+
+
+def in_bucket(membership: Membership, bucket: Bucket) -> QuerySet[Instance]:
+    """Visible instances of a tab, by the index that finds few rows: of the tab, or of the person who sees only some."""
+    rows = visible_instances(membership)
+    if reach_of(membership).is_all:
+        return rows.filter(bucket=bucket)
+    # As an expression the column serves no index, so the planner takes the starter's instead of everybody's tab.
+    return rows.alias(tab=Coalesce("bucket", Value(""))).filter(tab=bucket)
 
 
 def state_counts(membership: Membership) -> Counter[str]:

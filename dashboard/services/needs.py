@@ -25,6 +25,7 @@ from dashboard.models import (
     Workflow,
 )
 from dashboard.services import drift, grants, pace
+from dashboard.services.figures import in_bucket
 from dashboard.services.instance_lists import LIST_COLUMNS
 from dashboard.services.lists import COUNT_CAP
 from dashboard.services.marker import without_marker
@@ -134,7 +135,7 @@ def _unknown(membership: Membership) -> Kind:
 def _failed(membership: Membership) -> Kind:
     """Failed by Docusign's clock since the mark, or seen to fail since: what was found late must not be lost."""
     since = cursor_of(membership).since
-    rows = visible_instances(membership).filter(bucket=Bucket.FAILED).order_by("-sort_at", "-pk")
+    rows = in_bucket(membership, Bucket.FAILED).order_by("-sort_at", "-pk")
     looked_at = list(rows.values_list("pk", "sort_at")[:FAILED_LOOKED_AT])
     older = [pk for pk, at in looked_at if at <= since]
     found_late = InstanceChange.objects.filter(instance_id__in=older, observed_at__gt=since)
@@ -144,7 +145,7 @@ def _failed(membership: Membership) -> Kind:
 
 
 def _expiring(membership: Membership) -> Kind:
-    rows = visible_instances(membership).filter(bucket=Bucket.RUNNING, expires_at__lte=timezone.now() + EXPIRES_SOON)
+    rows = in_bucket(membership, Bucket.RUNNING).filter(expires_at__lte=timezone.now() + EXPIRES_SOON)
     count = rows.order_by()[: COUNT_CAP + 1].count()
     return Kind("expiring", f"expiring within {EXPIRES_SOON.days} days", count, count > COUNT_CAP)
 
@@ -180,11 +181,12 @@ def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace
         return [_of_operation(row) for row in rows.order_by("sent_at", "pk")[:share]]
     if kind.key == "drift":
         return [_of_drift(found) for found in drift.drifts_of(kind.ids[:share])]
-    instances = visible_instances(membership).select_related("workflow").only(*LIST_COLUMNS)
     if kind.key == "expiring":
-        ending = instances.filter(bucket=Bucket.RUNNING, expires_at__lte=timezone.now() + EXPIRES_SOON)
-        return [_of_expiring(row) for row in ending.order_by("expires_at", "pk")[:share]]
-    found = {row.pk: row for row in instances.filter(pk__in=kind.ids[:share])}
+        ending = in_bucket(membership, Bucket.RUNNING).filter(expires_at__lte=timezone.now() + EXPIRES_SOON)
+        first = ending.select_related("workflow").only(*LIST_COLUMNS).order_by("expires_at", "pk")
+        return [_of_expiring(row) for row in first[:share]]
+    named = visible_instances(membership).filter(pk__in=kind.ids[:share])
+    found = {row.pk: row for row in named.select_related("workflow").only(*LIST_COLUMNS)}
     ordered = [found[pk] for pk in kind.ids[:share] if pk in found]
     if kind.key == "idle":
         return [_of_idle(row, paces[row.workflow_id]) for row in ordered]

@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from dashboard.models import Bucket, Instance, Membership, Workflow
-from dashboard.services.visibility import visible_instances
+from dashboard.services.figures import in_bucket
 from dashboard.wording import duration_text
 
 EVERY = timedelta(hours=1)
@@ -95,7 +95,7 @@ def idle_of(membership: Membership) -> Idle:
     paces = {row.pk: pace for row in rows.only("usual_step_seconds", "pace_sample") if (pace := pace_of(row))}
     if not paces:
         return Idle([], {}, is_least=False)
-    oldest = visible_instances(membership).filter(bucket=Bucket.RUNNING, sort_at__lt=now - LEAST_IDLE)
+    oldest = in_bucket(membership, Bucket.RUNNING).filter(sort_at__lt=now - LEAST_IDLE)
     looked_at = list(oldest.order_by("sort_at", "pk").values_list("pk", "workflow_id", "sort_at")[:LOOKED_AT])
     ids = [pk for pk, home, at in looked_at if home in paces and at < now - paces[home].patience]
     return Idle(ids, paces, is_least=len(looked_at) == LOOKED_AT)
