@@ -48,20 +48,25 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 
 class Holds(Func):
-    """For rows of names: the text is part of the name, asked of the index. Whatever stands in the text is plain text."""
+    """For rows of names: the text is part of the name, asked of the index. Whatever stands in the text is plain text.
+
+    With `most`, so many rows are enough.
+    """
 
     conditional = True
     output_field = BooleanField()
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most: int | None = None) -> None:
         super().__init__(F("id"), F("text"))
-        self.text = text
+        self.text, self.most = text, most
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
         number, params = compiler.compile(self.get_source_expressions()[0])
         phrase = '"' + self.text.replace('"', '""') + '"'
         pieces = "dashboard_instancename_pieces"
-        return f"{number} IN (SELECT rowid FROM {pieces} WHERE {pieces} MATCH %s)", [*params, phrase]  # noqa: S608  # no input
+        most = "" if self.most is None else f" LIMIT {self.most:d}"
+        asked = f"SELECT rowid FROM {pieces} WHERE {pieces} MATCH %s{most}"  # noqa: S608  # names and a number of our own
+        return f"{number} IN ({asked})", [*params, phrase]
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
         name, params = compiler.compile(self.get_source_expressions()[1])

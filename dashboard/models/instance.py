@@ -131,8 +131,13 @@ class Instance(models.Model):
             models.Index(fields=["account", "name_order", "id"], name="inst_name"),
             models.Index(fields=["account", "starter_order", "started_by", "id"], name="inst_starter"),
             models.Index(fields=["account", "last_completed_step", "id"], name="inst_step"),
-            models.Index(fields=["account", "bucket", "sort_at", "id", "status", "started_at"], name="inst_bucket_changed"),
-            models.Index(fields=["account", "bucket", "started_at", "id", "sort_at"], name="inst_bucket_started"),
+            models.Index(
+                fields=["account", "bucket", "sort_at", "id", "status", "started_at", "expires_at"],
+                name="inst_bucket_changed",
+            ),
+            models.Index(
+                fields=["account", "bucket", "started_at", "id", "sort_at", "expires_at"], name="inst_bucket_started"
+            ),
             models.Index(
                 fields=["account", "bucket", "expires_at", "id", "workflow", "started_by"], name="inst_bucket_expires"
             ),

@@ -12,12 +12,13 @@ from uuid import UUID
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import Expression
-from django.db.models.functions import StrIndex
-from django.db.models.lookups import Exact, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
+from django.db.models.functions import Length, StrIndex
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
 from django.db.models.sql.compiler import SQLCompiler
 
 from dashboard.models import Instance, InstanceDenial, InstanceKey, InstanceName
 from dashboard.name_index import SHORTEST, Holds
+from dashboard.services.findable import LONGEST_ORDER
 
 Spelled: TypeAlias = Q | Expression | Any
 LEAST: dict[str, Any] = {"DateTimeField": datetime(1, 1, 2, tzinfo=UTC), "IntegerField": -(2**31)}
@@ -97,8 +98,12 @@ def given(column: str) -> Condition:
 class Elsewhere(Protocol):
     """A condition that is decided beside the row: in another table, or by several of its columns."""
 
-    def found(self) -> QuerySet[Any] | None:
-        """The ids of the rows that meet it, from an index; None where no index helps."""
+    @property
+    def columns(self) -> frozenset[str] | None:
+        """The columns of the row that tell it; None where other tables are read."""
+
+    def found(self, most: int | None = None) -> QuerySet[Any] | None:
+        """The ids of the rows that meet it, from an index, `most` of them at least; None where no index helps."""
 
     def spelled(self) -> Spelled:
         """Whether a row at hand meets it."""
@@ -111,15 +116,24 @@ class Named:
     text: str
     pk: UUID | None = None
 
-    def found(self) -> QuerySet[Any] | None:
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset({"name_order"})
+
+    def found(self, most: int | None = None) -> QuerySet[Any] | None:
         if len(self.text) < SHORTEST or self.pk is not None:
             return None
-        return InstanceName.objects.filter(Holds(self.text)).order_by().values("instance_id")
+        return InstanceName.objects.filter(Holds(self.text, most)).order_by().values("instance_id")
 
     def spelled(self) -> Spelled:
-        at = StrIndex(F("text"), Value(self.text))
-        named = Exists(InstanceName.objects.alias(at=at).filter(instance=OuterRef("pk"), at__gt=0))
-        return Q(pk=self.pk) | Q(named) if self.pk else named
+        """The beginning of the name stands in the row; the whole name is looked up only where the beginning is not all of it."""
+        begins = GreaterThan(StrIndex(F("name_order"), Value(self.text)), 0)
+        whole = InstanceName.objects.alias(at=StrIndex(F("text"), Value(self.text))).filter(
+            instance=OuterRef("pk"), at__gt=0
+        )
+        is_cut = GreaterThanOrEqual(Length(F("name_order")), LONGEST_ORDER)
+        named = Q(begins) | (Q(is_cut) & Q(Exists(whole)))
+        return Q(pk=self.pk) | named if self.pk else named
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +143,11 @@ class Keyed:
     name: str
     digest: str
 
-    def found(self) -> QuerySet[Any]:
+    @property
+    def columns(self) -> None:
+        return None
+
+    def found(self, most: int | None = None) -> QuerySet[Any]:
         return InstanceKey.objects.filter(key_input__name=self.name, digest=self.digest).values("instance_id")
 
     def spelled(self) -> Spelled:
@@ -144,7 +162,11 @@ class OwnOrOpen:
     own_id: str
     open_ids: tuple[UUID, ...]
 
-    def found(self) -> QuerySet[Any]:
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset({"started_by", "workflow_id"})
+
+    def found(self, most: int | None = None) -> QuerySet[Any]:
         own = Instance.objects.filter(account_id=self.account_id, started_by=self.own_id).order_by().values("pk")
         return own.union(Instance.objects.filter(workflow_id__in=self.open_ids).order_by().values("pk"))
 
@@ -158,7 +180,11 @@ class NotDenied:
 
     user_id: Any
 
-    def found(self) -> None:
+    @property
+    def columns(self) -> frozenset[str]:
+        return frozenset({"id"})
+
+    def found(self, most: int | None = None) -> None:
         return None
 
     def spelled(self) -> Spelled:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from dashboard.models import Instance, Membership
 from dashboard.services import instance_counts
-from dashboard.services.instance_search import ORDERS, Listing, Search, in_tab
+from dashboard.services.instance_search import ORDERS, Listing, Search
 from dashboard.services.lists import COUNT_CAP, Page
 from dashboard.services.segments import spots_of
 from dashboard.services.suggestions import SUGGESTED, Starter, suggest_starters, suggest_workflows
@@ -75,7 +75,7 @@ def count_instances(membership: Membership, search: Search) -> int:
     listing = Listing(membership, replace(search, sort="-changed"))
     number = _count(listing, search.state)
     if number is None:
-        number = instance_counts.capped(listing.rows.also(*in_tab(search.state))) if listing.rows else 0
+        number = instance_counts.capped(listing.rows_in_tab) if listing.rows_in_tab else 0
     return min(number, COUNT_CAP + 1)
 
 
@@ -104,10 +104,9 @@ def _count(listing: Listing, tab: str) -> int | None:
 
 def _page(listing: Listing) -> Page[Instance]:
     search = listing.search
-    if listing.rows is None:
+    if listing.rows_in_tab is None:
         return Page([], None, None, True)
-    parts, few = listing.segments, listing.few
-    rows = listing.rows.also(*in_tab(search.state))
+    rows, parts, few = listing.rows_in_tab, listing.segments, listing.few
     spots = spots_of(rows, parts, size=search.size, after=search.after, before=search.before, few=few)
     kept = visible_instances(listing.membership).select_related("workflow").only(*LIST_COLUMNS)
     known = {row.pk: row for row in kept.filter(pk__in=spots.ids).order_by()} if spots.ids else {}

@@ -7,7 +7,7 @@ Gathering: an index that has the filter gives all rows of the filter, which are 
 (SQLite knows little of how values are spread, PostgreSQL trusts that they are spread evenly), so the choice is made here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -22,7 +22,9 @@ Place: TypeAlias = Sequence[Any]
 # So many rows are read and sorted in a few milliseconds.
 GATHERED = 6_000
 # A walk goes no further before the other way is taken: rows of the filter may all stand at the other end of the order.
-STRIDE = 20_000
+STRIDE = 4_000
+# So many rows are gathered sooner than an index over all rows is read to its end.
+MANY = 60_000
 COUNTED = frozenset({"account_id", "workflow_id", "started_by", "bucket", "status"})
 
 
@@ -85,7 +87,7 @@ def shortest_way(rows: Rows) -> Way | None:
     """The condition that leaves the fewest rows; None where no index serves any."""
     best: Way | None = None
     for way in _ways(rows):
-        if best is None or way.size < best.size:
+        if best is None or (way.size, -len(way.conditions)) < (best.size, -len(best.conditions)):
             best = way
         if best.size == 0:
             break
@@ -101,9 +103,9 @@ def _ways(rows: Rows) -> "Sequence[Way] | Any":
             served[taken] = served.get(taken, frozenset()) | frozenset(index)
     whole = [taken for taken in served if not any(taken < other for other in served)]
     for taken in sorted(whole, key=lambda taken: not all(each.column in COUNTED for each in taken)):
-        yield Way(tuple(taken), None, _size(taken), served[taken])
+        yield Way(tuple(taken), None, _size(taken, GATHERED), served[taken])
     for each in rows.elsewhere:
-        if (found := each.found()) is not None:
+        if (found := each.found(GATHERED + 1)) is not None:
             yield Way((), each, capped_count(found, GATHERED))
 
 
@@ -119,11 +121,11 @@ def _served(index: Sequence[str], conditions: Sequence[Condition]) -> frozenset[
     return frozenset(taken)
 
 
-def _size(conditions: frozenset[Condition]) -> int:
+def _size(conditions: Collection[Condition], most: int) -> int:
     known = counted(tuple(conditions))
     if known is not None:
         return known
-    return capped_count(Instance.objects.filter(*(each.spelled() for each in conditions)), GATHERED)
+    return capped_count(Instance.objects.filter(*(each.spelled() for each in conditions)), most)
 
 
 def counted(conditions: Sequence[Condition]) -> int | None:
@@ -166,8 +168,11 @@ def places(
         return reading.gathered(way)
     if walk is None or way is None:
         return reading.walked(walk or ())
-    found = reading.strolled(walk)
-    return reading.gathered(way) if found is None else found
+    if (found := reading.strolled(walk)) is not None:
+        return found
+    if _is_covered(rows, walk, segment.columns) and (way.by is not None or _size(way.conditions, MANY) > MANY):
+        return reading.walked(walk)
+    return reading.gathered(way)
 
 
 def is_served(rows: Rows, columns: Sequence[str]) -> bool:
@@ -201,9 +206,34 @@ def _walk(conditions: Sequence[Condition], columns: Sequence[str]) -> tuple[Cond
             if index[place : place + len(columns)] == tuple(columns) and equal.issuperset(index[:place]):
                 used = {*index[:place], columns[0]}
                 taken = tuple(each for each in conditions if each.column in used)
-                if best is None or len(taken) > len(best):
+                if best is None or _weight(taken) > _weight(best):
                     best = taken
     return best
+
+
+def _weight(conditions: Sequence[Condition]) -> int:
+    """How much an index narrows that serves these: being of the account narrows nothing."""
+    return sum(each.column != "account_id" for each in conditions)
+
+
+def _is_covered(rows: Rows, walk: Sequence[Condition], columns: Sequence[str]) -> bool:
+    """Whether the index of a walk holds whatever has to be looked at, so that no row is read."""
+    wanted = {each.column for each in rows.conditions if not rows.implies(each)}
+    for each in rows.elsewhere:
+        if each.columns is None:
+            return False
+        wanted |= each.columns
+    prefix = {each.column for each in walk}
+    return any(
+        wanted <= set(index) and prefix - set(columns) <= set(index) and _has_order(index, columns, prefix)
+        for index in INDEXES
+    )
+
+
+def _has_order(index: Sequence[str], columns: Sequence[str], prefix: set[str]) -> bool:
+    """Whether the index has these columns in a row, after equal ones of the prefix."""
+    size = len(columns)
+    return any(index[at : at + size] == tuple(columns) and prefix.issuperset(index[:at]) for at in range(1, len(index)))
 
 
 @dataclass(frozen=True, slots=True)

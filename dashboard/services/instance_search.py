@@ -120,6 +120,11 @@ class Listing:
         return Rows(tuple(dict.fromkeys(conditions)), tuple(elsewhere))
 
     @cached_property
+    def rows_in_tab(self) -> Rows | None:
+        """The rows of the chosen tab."""
+        return None if self.rows is None else self.rows.also(*in_tab(self.search.state))
+
+    @cached_property
     def way(self) -> Way | None:
         """The way that leaves few rows; None when there is none."""
         way = shortest_way(self.rows) if self.rows is not None else None
@@ -168,9 +173,9 @@ class Listing:
     @cached_property
     def few(self) -> Few | None:
         """How to read a page of few rows; None where an index has everything, or where rows are many."""
-        if self.rows is None:
+        rows = self.rows_in_tab
+        if rows is None:
             return None
-        rows = self.rows.also(*in_tab(self.search.state))
         if all(is_served(rows.also(*segment.conditions), segment.columns) for segment in self.segments):
             return None
         way = self.way

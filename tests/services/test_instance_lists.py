@@ -38,7 +38,7 @@ NAMES = (
     "İstanbul", "long " * 40 + "end",
 )  # fmt: skip
 EVERY = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
@@ -249,8 +249,12 @@ def test_every_row_comes_once_in_batches(sort: str, world: World) -> None:
         "W1tdXQ", "WyIiLCB7ImF0IjogMX0sIDFd",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("sort", ["-changed", "name", "steps", "workflow", "state", "by", "expires"])
-def test_a_cursor_that_cannot_be_read_gives_the_first_page(cursor: str, sort: str, world: World) -> None:
+def test_a_cursor_that_cannot_be_read_gives_the_first_page(cursor: str, world: World) -> None:
+    for sort in ("-changed", "name", "steps", "workflow", "state", "by", "expires"):
+        begins_anew(cursor, sort, world)
+
+
+def begins_anew(cursor: str, sort: str, world: World) -> None:
     first = instance_lists.find_instances(world.people["manager"], Search(sort=sort)).page
     for place in ({"after": cursor}, {"before": cursor}):
         assert (
