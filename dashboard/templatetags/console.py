@@ -45,7 +45,7 @@ Parts
                                             the fragment: served to HX-Target "dialog" it sends itself by htmx
     In a page without script all of these are links, forms and popover menus.
 
-Regions (static/js/live.js): the root of a fragment, with an id that equals the file name
+Regions (static/js/live.js; rows.js where there is a list): the root of a fragment, with an id that equals the file name
     data-poll="url" data-poll-seconds="20"  asked for while the tab is visible, with the header X-Poll: 1. The answer is
                                             the region again, or 204 when nothing moved. Ticks, focus and open
                                             <details id> survive; a region waits while a menu in it is open or somebody
@@ -53,6 +53,8 @@ Regions (static/js/live.js): the root of a fragment, with an id that equals the 
     data-reload-on="instanceChanged workflowChanged" data-url="url"
                                             reloaded at once on these events; without data-url the page's own address
     Answers may carry HX-Trigger events: closeDialog, toast {"toasts": [{"level", "text", "url"}]}, and any named above.
+    A region with [data-rows] around its table (rows: tr data-id data-mark) is changed in place by a poll instead of swapped; [data-keep]
+    in it is left alone, and [data-show-changes] offers a new order.
     A menu button in a region needs an id, so that the focus finds it again after a reload.
 
 Keys (static/js/keys.js): rows are `main .table tbody tr`, opened by the first link of class "name", ticked by `.tick input`;

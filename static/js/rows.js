@@ -9,11 +9,7 @@
   const keyOf = (each) => [each.tagName, each.id, (each.getAttribute("class") ?? "").replace(/ ?\bnew\b/, "")].join(" ");
   const wordsOf = (each) => [...each.childNodes].map((node) => (node.nodeType === Node.TEXT_NODE ? node.data.trim() : "")).join("");
 
-  function parsed(html, id) {
-    const made = document.createElement("template");
-    made.innerHTML = html;
-    return made.content.getElementById(id);
-  }
+  const parsed = (html, id) => new DOMParser().parseFromString(html, "text/html").getElementById(id);
 
   // Each of these says whether all was done; what somebody is using just now waits for the next answer.
   function patch(old, fresh) {

@@ -48,7 +48,7 @@
     }
     function show(html) {
       choose(null);
-      offers.innerHTML = html;
+      offers.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.children);
       offers.hidden = false;
       const list = offers.querySelector("[role=listbox]");
       set("expanded", String(Boolean(list)));
