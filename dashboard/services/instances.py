@@ -270,7 +270,7 @@ class _Homes:
     def of(self, answer: ApiInstance) -> UUID | None:
         """None for a workflow of another account, or for none at all."""
         home = uuid_of(answer.workflow_id)
-        if self._fallback and self._owners.get(home) != self._account_id:
+        if self._fallback and (home is None or self._owners.get(home) != self._account_id):
             return self._fallback
         return home if home and self._owners.get(home, self._account_id) == self._account_id else None
 

@@ -42,8 +42,8 @@ def change_role(request: PersonRequest, membership_id: int) -> HttpResponse:
     return _question(request, member, form)
 
 
-@require_POST
 @requires("team.change")
+@require_POST
 def change_reading(request: PersonRequest, membership_id: int) -> HttpResponse:
     member = get_object_or_404(team.members_of(request.account), pk=membership_id, is_active=True)
     form = ReadingForm(request.POST)
