@@ -87,7 +87,7 @@ def shortest_way(rows: Rows) -> Way | None:
     """The condition that leaves the fewest rows; None where no index serves any."""
     best: Way | None = None
     for way in _ways(rows):
-        if best is None or (way.size, -len(way.conditions)) < (best.size, -len(best.conditions)):
+        if best is None or (way.size, -_weight(way.conditions)) < (best.size, -_weight(best.conditions)):
             best = way
         if best.size == 0:
             break
