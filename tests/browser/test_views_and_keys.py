@@ -1,4 +1,4 @@
-"""Views, key inputs and export in a real browser. Its one rule: axe finds nothing, and a file holds what the screen showed."""
+"""Views, key inputs and export as a person uses them. Its one rule: each journey ends with rows on the screen or in a file."""
 
 import csv
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from dashboard.models import InstanceState, Membership, SavedView, ViewUse, Workflow
 from dashboard.services import key_inputs
@@ -28,6 +28,36 @@ def workflow(admin: Membership) -> Workflow:
         InstanceFactory(workflow=made, name=f"NDA {number}", trigger_inputs={"Email": f"p{number}@example.com"})
     InstanceFactory(workflow=made, name="NDA failed", status=InstanceState.FAILED, raw_status="Failed")
     return made
+
+
+def test_a_view_is_saved_pinned_and_opened_again(admin: Membership, workflow: Workflow, visit: Visit) -> None:
+    page = visit(admin)
+    page.goto("/instances/?state=failed")
+    page.get_by_role("link", name="Save view…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Failed ones")
+    dialog.get_by_label("Pin it above the list").check()
+    dialog.get_by_role("button", name="Save view").click()
+    expect(dialog).to_be_hidden()
+    page.goto("/instances/?state=all")
+    page.get_by_role("navigation", name="Pinned views").get_by_role("link", name="Failed ones 1").click()
+    expect(page.locator("main .table tbody tr")).to_have_count(1)
+
+
+def test_an_instance_is_found_by_a_key_input(admin: Membership, workflow: Workflow, visit: Visit) -> None:
+    page = visit(admin)
+    page.goto(f"/workflows/{workflow.pk}/")
+    page.get_by_role("button", name="Use as key Email").click()
+    expect(page.get_by_role("button", name="Stop using as key Email")).to_be_visible()
+    key_inputs.work_on(key_inputs.marked(workflow)["Email"].pk)
+    page.goto("/instances/?state=all")
+    page.get_by_role("link", name="Find by key input…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Value").fill("P2@example.com")
+    dialog.get_by_role("button", name="Find instances").click()
+    expect(page.get_by_text("Email equals a value you searched for")).to_be_visible()
+    expect(page.locator("main .table tbody tr")).to_have_count(1)
+    assert "example.com" not in page.url
 
 
 def test_the_list_is_downloaded(admin: Membership, workflow: Workflow, visit: Visit, tmp_path: Path) -> None:
