@@ -1,0 +1,101 @@
+"""Which way the database takes to the rows of the list: for each single filter under each order, by its own account of it."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from dashboard.models import Instance, InstanceState, Membership, Rights, Role, Workflow, bucket_of
+from dashboard.services import findable, instance_lists, tallies
+from dashboard.services.instance_lists import ORDERS, Search
+from tests.factories import AccountFactory, WorkflowFactory, person
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(
+        connection.vendor != "sqlite",
+        reason="only SQLite tells its way apart from sizes",
+    ),
+]
+ROWS, OWN = 1_500, 60
+QUERIES = 16
+
+
+@pytest.fixture
+def people(db: None) -> dict[str, Membership]:
+    """An admin, and somebody with a few rows of many."""
+    dice, now = random.Random(5), timezone.now()
+    account = AccountFactory()
+    workflows = [WorkflowFactory(account=account) for _ in range(8)]
+    found = {"admin": person(account, Role.ADMIN), "pia": person(account, Role.OPERATOR, rights=Rights.OWN)}
+    pia = found["pia"].user
+    rows = []
+    for number in range(ROWS):
+        status = dice.choices(list(InstanceState), (1, 5, 80, 4, 4, 1, 1, 1))[0]
+        started = now - timedelta(days=dice.random() * 900)
+        starter, name = (
+            (pia.sub, pia.name) if number % (ROWS // OWN) == 0 else (f"id-{number % 40}", f"Person {number % 40}")
+        )
+        title = f"Supplier {dice.choice(('Lindqvist', 'Novak'))} {number}"
+        rows.append(
+            Instance(
+                id=uuid.UUID(int=dice.getrandbits(128)), account=account, workflow=dice.choice(workflows), name=title,
+                status=status, bucket=bucket_of(status), started_at=started, sort_at=started + timedelta(days=2),
+                expires_at=started + timedelta(days=90), started_by=starter, started_by_name=name, last_completed_step=number % 8,
+                name_order=findable.order_of(title), starter_order=findable.order_of(name), is_from_here=number % 9 == 0,
+            )
+        )  # fmt: skip
+    Instance.objects.bulk_create(rows)
+    findable.store_names(rows, [])
+    tallies.note([], [tallies.standing_of(row) for row in rows])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return found
+
+
+def single_filters() -> Iterator[Search]:
+    now = timezone.now()
+    workflow, starter = Workflow.objects.values_list("pk", flat=True)[3], "id-7"
+    values: list[dict[str, Any]] = [
+        {}, *({"state": key} for key, *_ in instance_lists.TABS), {"workflows": (workflow,)}, {"started_by": starter},
+        {"started_from": now - timedelta(days=7)}, {"started_until": now - timedelta(days=400)},
+        {"changed_from": now - timedelta(days=100)}, {"changed_until": now - timedelta(days=850)},
+        {"expires_within": timedelta(days=30)}, {"steps_done": 7}, {"name": "lindqvist"}, {"name": "novak 77"},
+        {"key": ("Supplier", "d" * 64)}, {"origin": "here"}, {"origin": "elsewhere"},
+    ]  # fmt: skip
+    for each in values:
+        for column in ORDERS:
+            yield Search(**each, sort=column)
+            yield Search(**each, sort=f"-{column}")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("are_many", [False, True], ids=["few rows", "many rows"])
+@pytest.mark.parametrize("who", ["admin", "pia"])
+def test_no_page_scans_the_table(
+    who: str, are_many: bool, people: dict[str, Membership], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if are_many:  # as if every filter left more rows than are quickly sorted
+        monkeypatch.setattr("dashboard.services.instance_queries.GATHERED", 20)
+        monkeypatch.setattr("dashboard.services.instance_queries.STRIDE", 500)
+    asked = set()
+    for search in single_filters():
+        with CaptureQueriesContext(connection) as captured:
+            instance_lists.find_instances(people[who], search)
+        asked |= {query["sql"] for query in captured.captured_queries if '"dashboard_instance"' in query["sql"]}
+        if not are_many:
+            assert len(captured) <= QUERIES, search
+    scans = {}
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            steps = [row[3] for row in cursor.fetchall()]
+            if found := [step for step in steps if step.startswith("SCAN dashboard_instance") and "pieces" not in step]:
+                scans[sql] = found
+    assert scans == {}
