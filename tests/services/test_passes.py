@@ -1,6 +1,5 @@
 """The shared reading of an account: whole or not counted, resumed where it was, by one worker at a time."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from dashboard.services import account_lists, claims, due, passes, sync, visibil
 from dashboard.services.identities import reader_of
 from dashboard.services.passes import Outcome
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator
-from tests.services.test_sync import age, at_docusign, shown
+from tests.services.test_sync import at_docusign, shown
 
 Connect = Callable[..., Membership]
 LIST = {"path": "workflow-instances"}
@@ -332,30 +331,6 @@ def test_nobody_whom_docusign_shows_nothing_reads_for_others(connect: Connect) -
     assert passes.read_account(vic.account) is Outcome.FAILED
 
 
-def test_an_event_brings_a_pass_at_once_but_not_every_second(read: AccountSync, ada: Membership) -> None:
-    """R-7: a debounce of ten seconds, however many events come."""
-    for _ in range(5):
-        due.want_account(ada.account)
-    assert due.due_accounts() == []
-    age(ada, timedelta(seconds=11))
-    assert due.due_accounts() == [ada.account]
-    AccountSync.objects.update(seconds=1.5)
-    assert due.due_accounts() == []  # what takes long is not wanted more often than it can be had
-    AccountSync.objects.update(seconds=0)
-    assert passes.read_account(ada.account) is Outcome.WHOLE
-    age(ada, timedelta(seconds=-1))
-    assert due.due_accounts() == []
-
-
-def test_everything_is_read_once_a_day_or_whenever_it_is_cheap(read: AccountSync, settings: Any) -> None:
-    settings.FULL_SYNC_INTERVAL_SECONDS = 3600
-    assert not due.is_full_due(read)
-    read.full_at = timezone.now() - timedelta(seconds=3601)
-    assert due.is_full_due(read)
-    read.full_at, read.calls = timezone.now(), 5
-    assert due.is_full_due(read)
-
-
 def test_rights_that_end_in_mid_session_hide_everything_at_once(
     ada: Membership, connect: Connect, simulator: Simulator
 ) -> None:
@@ -393,25 +368,6 @@ def test_a_reader_who_is_refused_in_mid_pass_is_trusted_no_more(ada: Membership,
     assert ada.rights_proven_at is None
     assert visibility.view_of(ada).scope == "own"
     assert Instance.objects.count() == 2 * PAGE
-
-
-def test_in_six_hours_the_same_lists_are_read_no_more_often_than_agreed(
-    ada: Membership, simulator: Simulator, settings: Any
-) -> None:
-    """R-7: at least 900 seconds between background reads of the same thing, and few of the hour's calls."""
-    settings.SYNC_INTERVAL_SECONDS = 900
-    start, times = timezone.now(), []
-    simulator.clear_ledger()
-    with time_machine.travel(start) as clock:
-        for _ in range(6 * 12):
-            clock.shift(300)
-            for account in due.due_accounts():
-                times.append(timezone.now())
-                assert passes.read_account(account) is Outcome.WHOLE
-    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
-    assert min(gaps) >= 900
-    assert len(times) >= 20
-    assert len(simulator.ledger()) / 6 <= 1200
 
 
 @pytest.fixture(autouse=True)
