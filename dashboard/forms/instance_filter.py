@@ -133,6 +133,7 @@ class InstanceFilter(Filter):
     cols = SeveralValues(label="Columns", required=False)
 
     def __init__(self, query: QueryDict, *, membership: Membership, workflow: Workflow | None = None) -> None:
+        self.query = query
         self.membership = membership
         self.only = workflow
         self.choices: dict[str, list[Choice]] = {}
@@ -261,7 +262,7 @@ class InstanceFilter(Filter):
     def problems(self) -> list[Problem]:
         """What was not understood, in the order of the form."""
         return [
-            Problem(name, str(bound.label), " ".join(self.errors[name]), self.choices.get(name, []))
+            Problem(name, str(bound.label), " ".join(map(str, self.errors[name])), self.choices.get(name, []))
             for name, bound in self.fields.items()
             if name in self.errors
         ]
@@ -323,7 +324,7 @@ class InstanceFilter(Filter):
 
     def _typed(self, name: str) -> str:
         """What was typed and names none, or too many."""
-        texts = _texts(self.data.getlist(name)) if name in self.errors else []
+        texts = _texts(self.query.getlist(name)) if name in self.errors else []
         return next((text for text in reversed(texts) if not uuid_of(text)), "")
 
 
