@@ -98,7 +98,7 @@ def scale_of(most: int) -> int:
     if most <= LINES:
         return LINES
     step = most / LINES
-    power = 10 ** floor(log10(step))
+    power: float = 10.0 ** floor(log10(step))
     rough = next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= step)
     return LINES * ceil(rough * power)
 

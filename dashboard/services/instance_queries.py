@@ -55,7 +55,8 @@ class Rows:
             each.spelled(loose=each not in way) for each in self.conditions if each in way or not self.implies(each)
         ]
         spelled += [each.spelled() for each in self.elsewhere if each is not by]
-        rows = Instance.objects.filter(pk__in=by.found()) if by is not None else Instance.objects.all()
+        found = by.found() if by is not None else None
+        rows = Instance.objects.filter(pk__in=found) if found is not None else Instance.objects.all()
         return rows.filter(*spelled).order_by()
 
 

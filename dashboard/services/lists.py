@@ -43,8 +43,9 @@ class Beyond(Func):
         made.set_source_expressions([*columns, *typed])
         return made
 
-    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
-        spelled, params = [], []
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, *_: Any, **__: Any) -> Any:
+        spelled: list[str] = []
+        params: list[Any] = []
         for part in self.get_source_expressions():
             sql, these = compiler.compile(part)
             spelled.append(sql)

@@ -122,8 +122,10 @@ def _shares(wanted: list[int], room: int) -> list[int]:
 
 def _own_connection(membership: Membership) -> Kind:
     connection = getattr(membership.user, "connection", None)
-    is_ending = connection is not None and grants.is_ending_soon(connection)
-    return Kind("connection", "connection to renew", int(is_ending and connection.state == Connection.State.ACTIVE))
+    is_ending = (
+        connection is not None and connection.state == Connection.State.ACTIVE and grants.is_ending_soon(connection)
+    )
+    return Kind("connection", "connection to renew", int(is_ending))
 
 
 def _unknown(membership: Membership) -> Kind:

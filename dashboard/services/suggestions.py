@@ -81,7 +81,7 @@ def first_rows(membership: Membership, columns: Sequence[dict[str, Any]]) -> Que
     """For each set of values the latest row that has them and that this person may see: one query for all of them."""
     visible = visible_instances(membership)
     latest = [Subquery(visible.filter(**each).order_by("-sort_at", "-pk").values("pk")[:1]) for each in columns]
-    return visible.filter(pk__in=latest) if latest else visible.none()
+    return visible.filter(pk__in=latest) if latest else visible.none()  # type: ignore[misc]  # a list of subqueries is taken
 
 
 def _starters(membership: Membership, text: str) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from dashboard.models import Account
 from dashboard.services import breaker, budget
 from dashboard.services.errors import DocusignUnavailable, ServiceError, StoreBusy
 from dashboard.services.standing import Lane, burst_start
+from dashboard.services.store import BUSY
 from dashboard.services.timings import BURST, BURST_END_SECONDS
 from maestro_api import (
     NO_RETRY,
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 RETRY = RetryPolicy(
     waits_for_limits=False
 )  # a refusal for too many calls concerns everybody: it is told, not slept over
-BUSY = "This console's own database takes no writes at the moment. Nothing was sent."
 
 
 class HeldBack(BudgetRefused):

@@ -109,10 +109,8 @@ def test_counts_are_counted_over_visible_rows_only(account: Account, pia: Member
 def test_operations_and_audit_follow_the_same_rule(account: Account, pia: Membership, operator: Membership) -> None:
     """V-1: own deeds for all, everybody's deeds for a proven manager."""
     workflow = WorkflowFactory(account=account)
-    for someone in (pia, operator):
-        Operation.objects.create(
-            key=new_key(), kind=OperationKind.PAUSE, account=account, actor=someone.user, workflow=workflow
-        )
+    for someone, kind in ((pia, OperationKind.PAUSE), (operator, OperationKind.RESUME)):
+        Operation.objects.create(key=new_key(), kind=kind, account=account, actor=someone.user, workflow=workflow)
         audit.record("workflow.paused", actor=someone.user, account=account, subject=workflow)
     theirs = InstanceFactory(workflow=workflow, started_by=pia.user.sub)
     audit.record("instance.canceled", actor=operator.user, account=account, subject=theirs)
