@@ -23,7 +23,7 @@ from django.utils.cache import patch_vary_headers
 from dashboard import crypto, htmx
 from dashboard.facts import RequestFacts, set_facts
 from dashboard.models import Membership
-from dashboard.services import standings
+from dashboard.services import page_stamps
 from dashboard.services.accounts import active_memberships
 from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError, StoreBusy
 from dashboard.services.sign_in_gate import keep_draft, sign_in_url
@@ -82,7 +82,7 @@ class PollMiddleware:
         is_poll = request.method == "GET" and meta.get("HTTP_HX_REQUEST") == "true" and "stamp=" in meta["QUERY_STRING"]
         if is_poll and not WHOLE_PAGE_HEADERS & meta.keys():
             session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-            if standings.is_same(request.GET.get("stamp", ""), session_key):
+            if page_stamps.is_same(request.GET.get("stamp", ""), session_key):
                 return HttpResponse(status=204, headers=self.headers)
         return self.get_response(request)
 

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 
 from dashboard import htmx
 from dashboard.person import PersonRequest
-from dashboard.services import standings
+from dashboard.services import page_stamps
 
 
 def unchanged(request: PersonRequest) -> HttpResponse | None:
@@ -16,7 +16,7 @@ def unchanged(request: PersonRequest) -> HttpResponse | None:
     seen = query.pop("stamp", [""])[-1]
     request.GET = query  # type: ignore[assignment]  # a query may be changed before anybody reads it
     # Read before the rows: what changes in between makes the next poll different.
-    request.stamp = standings.stamp_of(request.membership)
+    request.stamp = page_stamps.stamp_of(request.membership)
     return HttpResponse(status=204) if seen == request.stamp and htmx.wants_fragment(request) else None
 
 

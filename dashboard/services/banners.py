@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, Connection, Membership, Rights
 from dashboard.services import due, grants, sign_in_gate
-from dashboard.services.standing import Lane, standing_of
+from dashboard.services.quota import Lane, quota_of
 from dashboard.services.visibility import is_connected
 
 KNOWN_BEFORE = "You see what was known before; nothing is kept back to be sent later."
@@ -43,10 +43,10 @@ def banners_for(membership: Membership) -> list[Banner]:
 
 def budget_of(account: Account) -> Budget | None:
     """The figures for the rail, everybody's calls together; None while Docusign has not told any for this hour."""
-    standing = standing_of(getattr(account, "budget", None), timezone.now())
-    if not standing.is_told:
+    quota = quota_of(getattr(account, "budget", None), timezone.now())
+    if not quota.is_told:
         return None
-    return Budget(min(standing.limit, standing.spent), standing.limit, standing.resets_at)
+    return Budget(min(quota.limit, quota.spent), quota.limit, quota.resets_at)
 
 
 def _connection_banner(membership: Membership) -> Banner | None:
@@ -88,15 +88,15 @@ def _outage_banner(membership: Membership) -> Banner | None:
 
 def _saving_banner(membership: Membership) -> Banner | None:
     row = getattr(membership.account, "budget", None)
-    standing = standing_of(row, timezone.now())
-    until = _clock(standing.resets_at)
-    if not standing.hour_allows(Lane.PEOPLE):
+    quota = quota_of(row, timezone.now())
+    until = _clock(quota.resets_at)
+    if not quota.hour_allows(Lane.PEOPLE):
         return Banner(
             "warning",
-            f"All {standing.limit:,} calls that Docusign allows this account in an hour are used, {standing.others:,} of them by "
+            f"All {quota.limit:,} calls that Docusign allows this account in an hour are used, {quota.others:,} of them by "
             f"other apps. The next are free at {until}; until then nothing can be sent. {KNOWN_BEFORE}",
         )
-    if standing.hour_allows(Lane.BACKGROUND):
+    if quota.hour_allows(Lane.BACKGROUND):
         return None
     return Banner(
         "neutral",

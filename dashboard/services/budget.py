@@ -15,16 +15,16 @@ from django.utils import timezone
 from dashboard.models import Account, ApiBudget
 from dashboard.services import breaker
 from dashboard.services.errors import DocusignUnavailable
-from dashboard.services.standing import (
+from dashboard.services.quota import (
     BURST_SHARES,
     HOUR,
     HOUR_SHARES,
     Lane,
-    Standing,
+    Quota,
     burst_start,
     documented_burst,
     hour_start,
-    standing_of,
+    quota_of,
 )
 from dashboard.services.timings import BREAKER_OPEN, BURST, CLOCK_SKEW, HOURLY_CALLS, LIMIT_JITTER, RESET_SLACK
 from maestro_api import LimitState
@@ -89,26 +89,26 @@ def obstacle(row: ApiBudget | None, lane: Lane, now: datetime) -> DocusignUnavai
         return DocusignUnavailable(LIMIT_SENTENCE.format(row.blocked_until), retry_at=row.blocked_until)
     if row is not None and row.open_until and row.open_until > now:
         return DocusignUnavailable(DOWN_SENTENCE.format(row.open_until), retry_at=row.open_until)
-    standing = standing_of(row, now)
-    if not standing.hour_allows(lane):
-        return DocusignUnavailable(_hour_sentence(standing, lane), retry_at=standing.resets_at + RESET_SLACK)
-    if not standing.burst_allows(lane):
-        ends = standing.burst_ends_at
-        return DocusignUnavailable(BURST_SENTENCE.format(standing.burst_limit, ends), retry_at=ends)
+    quota = quota_of(row, now)
+    if not quota.hour_allows(lane):
+        return DocusignUnavailable(_hour_sentence(quota, lane), retry_at=quota.resets_at + RESET_SLACK)
+    if not quota.burst_allows(lane):
+        ends = quota.burst_ends_at
+        return DocusignUnavailable(BURST_SENTENCE.format(quota.burst_limit, ends), retry_at=ends)
     return None
 
 
-def _hour_sentence(standing: Standing, lane: Lane) -> str:
+def _hour_sentence(quota: Quota, lane: Lane) -> str:
     if lane in KEPT_SENTENCES:
-        return KEPT_SENTENCES[lane].format(standing.resets_at)
-    return USED_SENTENCE.format(standing.limit, standing.others, standing.resets_at)
+        return KEPT_SENTENCES[lane].format(quota.resets_at)
+    return USED_SENTENCE.format(quota.limit, quota.others, quota.resets_at)
 
 
 def saved_until(account: Account) -> datetime | None:
     """Until when the worker looks no more by itself, so that the rest of the hour is left to people; None while it may (R-3)."""
     row: ApiBudget | None = getattr(account, "budget", None)
-    standing = standing_of(row, timezone.now())
-    return None if standing.hour_allows(Lane.BACKGROUND) else standing.resets_at
+    quota = quota_of(row, timezone.now())
+    return None if quota.hour_allows(Lane.BACKGROUND) else quota.resets_at
 
 
 def note_limits(account: Account, limits: LimitState, claimed_at: datetime | None = None) -> None:

@@ -12,7 +12,7 @@ from dashboard.facts import current_facts
 from dashboard.models import Account, AuditEntry, Connection, Membership, User
 from dashboard.services import accounts, audit, tokens
 from dashboard.services.authorization_server import environment, oauth_client
-from dashboard.services.standing import Lane
+from dashboard.services.quota import Lane
 from dashboard.services.turnstile import Turnstile
 from maestro_api import MaestroClient
 

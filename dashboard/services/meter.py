@@ -13,7 +13,7 @@ from django.utils import timezone
 from dashboard.models import Account, ApiBudget, InstanceCount, Membership, Workflow
 from dashboard.services import budget, due
 from dashboard.services.account_lists import PAGE_SIZE
-from dashboard.services.standing import Lane, Standing, standing_of
+from dashboard.services.quota import Lane, Quota, quota_of
 from dashboard.services.visibility import is_connected
 
 LANE_WORDS = {
@@ -44,30 +44,30 @@ class Cost:
 class Meter:
     """The budget of an account at a moment. The costs are None for those who may not know the account's size."""
 
-    standing: Standing
+    quota: Quota
     lanes: tuple[LaneFigure, ...]
     next_cost: int | None
     full_cost: Cost | None
 
     @property
     def percent(self) -> int:
-        return min(100, self.standing.spent * 100 // self.standing.limit)
+        return min(100, self.quota.spent * 100 // self.quota.limit)
 
 
 def meter_of(membership: Membership) -> Meter:
     """The figures for a page; it reads the mirror and asks Docusign nothing."""
     now, account = timezone.now(), membership.account
     row: ApiBudget | None = getattr(account, "budget", None)
-    standing = standing_of(row, now)
-    lanes = tuple(_lane(row, standing, lane, now) for lane in Lane)
+    quota = quota_of(row, now)
+    lanes = tuple(_lane(row, quota, lane, now) for lane in Lane)
     if not (is_connected(membership) and membership.is_manager_now):
-        return Meter(standing, lanes, None, None)
-    return Meter(standing, lanes, due.calls_of_next(account), full_cost(account))
+        return Meter(quota, lanes, None, None)
+    return Meter(quota, lanes, due.calls_of_next(account), full_cost(account))
 
 
-def _lane(row: ApiBudget | None, standing: Standing, lane: Lane, now: datetime) -> LaneFigure:
+def _lane(row: ApiBudget | None, quota: Quota, lane: Lane, now: datetime) -> LaneFigure:
     reason = budget.obstacle(row, lane, now)
-    return LaneFigure(LANE_WORDS[lane], standing.left_for(lane), reason.retry_at if reason else None)
+    return LaneFigure(LANE_WORDS[lane], quota.left_for(lane), reason.retry_at if reason else None)
 
 
 def full_cost(account: Account) -> Cost:

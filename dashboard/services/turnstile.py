@@ -18,7 +18,7 @@ from django.utils import timezone
 from dashboard.models import Account
 from dashboard.services import breaker, budget
 from dashboard.services.errors import DocusignUnavailable, ServiceError, StoreBusy
-from dashboard.services.standing import Lane, burst_start
+from dashboard.services.quota import Lane, burst_start
 from dashboard.services.store import BUSY
 from dashboard.services.timings import BURST, BURST_END_SECONDS
 from maestro_api import (

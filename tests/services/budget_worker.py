@@ -14,7 +14,7 @@ from dashboard.models import Account, Connection, Membership, Role, User  # noqa
 from dashboard.services import tokens  # noqa: E402
 from dashboard.services.calls import calling  # noqa: E402
 from dashboard.services.errors import DocusignUnavailable  # noqa: E402
-from dashboard.services.standing import Lane  # noqa: E402
+from dashboard.services.quota import Lane  # noqa: E402
 from maestro_api import MaestroError, TokenGrant  # noqa: E402
 
 

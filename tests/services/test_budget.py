@@ -9,7 +9,7 @@ from dashboard.models import Account, ApiBudget, Membership
 from dashboard.services import budget, sync
 from dashboard.services.calls import calling
 from dashboard.services.errors import DocusignUnavailable
-from dashboard.services.standing import Lane, standing_of
+from dashboard.services.quota import Lane, quota_of
 from maestro_api import LimitState, MaestroClient, RateLimited
 from maestro_api.simulator import Simulator
 from tests.factories import AccountFactory
@@ -113,15 +113,15 @@ def test_calls_of_others_are_what_docusign_counts_beyond_ours(one: Account) -> N
     for _ in range(10):
         budget.claim(one, Lane.PEOPLE)
     told(one, 2950)
-    standing = standing_of(row_of(one), datetime.now(UTC))
-    assert (standing.used, standing.others, standing.left) == (10, 40, 2950)
+    quota = quota_of(row_of(one), datetime.now(UTC))
+    assert (quota.used, quota.others, quota.left) == (10, 40, 2950)
 
 
 def test_answers_in_the_wrong_order_give_no_call_back(one: Account) -> None:
     """R-1: the smallest remainder of an hour counts."""
     told(one, 100)
     told(one, 2000)
-    assert standing_of(row_of(one), datetime.now(UTC)).left == 100
+    assert quota_of(row_of(one), datetime.now(UTC)).left == 100
 
 
 def test_an_answer_from_the_hour_before_says_nothing_about_this_one(one: Account) -> None:

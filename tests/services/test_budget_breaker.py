@@ -13,7 +13,7 @@ from dashboard.services.banners import banners_for
 from dashboard.services.calls import calling
 from dashboard.services.errors import DocusignUnavailable
 from dashboard.services.health import readiness
-from dashboard.services.standing import Lane
+from dashboard.services.quota import Lane
 from maestro_api import MaestroError
 from maestro_api.simulator import Simulator
 from tests.factories import AccountFactory

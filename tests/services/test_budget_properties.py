@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dashboard.models import Account, ApiBudget
 from dashboard.services import budget
 from dashboard.services.errors import DocusignUnavailable
-from dashboard.services.standing import BURST_SHARES, HOUR_SHARES, Lane
+from dashboard.services.quota import BURST_SHARES, HOUR_SHARES, Lane
 from maestro_api import LimitState
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

@@ -44,7 +44,7 @@ _sessions = SessionStore()
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PageState:
     """The stamp of a person's pages now, and what shows who asks."""
 
     stamp: str
@@ -58,8 +58,8 @@ class Standing:
 
 def stamp_of(membership: Membership) -> str:
     """Changes with the mirror, with this person's rights and proofs, and with each look of the sync."""
-    standing = _read(membership.pk, "", timezone.now())
-    return standing.stamp if standing else ""
+    state = _read(membership.pk, "", timezone.now())
+    return state.stamp if state else ""
 
 
 def is_same(stamp: str, session_key: str) -> bool:
@@ -67,16 +67,16 @@ def is_same(stamp: str, session_key: str) -> bool:
     number = stamp.partition("-")[0]
     if not session_key or not (number.isascii() and number.isdecimal()) or len(number) > 18:
         return False
-    standing = _read(int(number), session_key, timezone.now())
+    state = _read(int(number), session_key, timezone.now())
     return (
-        standing is not None
-        and standing.is_look_noted  # otherwise the page notes it, which keeps the worker reading
-        and constant_time_compare(standing.stamp, stamp)
-        and _is_session_of(standing)
+        state is not None
+        and state.is_look_noted  # otherwise the page notes it, which keeps the worker reading
+        and constant_time_compare(state.stamp, stamp)
+        and _is_session_of(state)
     )
 
 
-def _read(membership_id: int, session_key: str, now: datetime) -> Standing | None:
+def _read(membership_id: int, session_key: str, now: datetime) -> PageState | None:
     proven = _time(now - PROOF_LIFETIME)
     values = [_time(now - LOOK_NOTE_EVERY), proven, proven, session_key, _time(now), membership_id]
     with connection.cursor() as cursor:
@@ -87,7 +87,7 @@ def _read(membership_id: int, session_key: str, now: datetime) -> Standing | Non
     user_id, account_id, is_default, epoch, data, is_noted = row[:JUDGED]
     served = (settings.DOCUSIGN_ENVIRONMENT, *settings.CONSOLE_ACCOUNTS)
     words = "\n".join(map(str, (*served, membership_id, *row[JUDGED:])))
-    return Standing(
+    return PageState(
         stamp=f"{membership_id}-{crypto.keyed_digest('stamp', words, size=24)}",
         user_id=UUID(str(user_id)),
         account_id=UUID(str(account_id)),
@@ -102,18 +102,16 @@ def _time(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
-def _is_session_of(standing: Standing) -> bool:
+def _is_session_of(state: PageState) -> bool:
     """Whether the session is signed in as this person, in this account, and holds no message that a page has to show."""
-    if not standing.session_data:
+    if not state.session_data:
         return False
-    session = _sessions.decode(standing.session_data)
-    chosen = session.get("account", str(standing.account_id) if standing.is_default else None)
+    session = _sessions.decode(state.session_data)
+    chosen = session.get("account", str(state.account_id) if state.is_default else None)
     return (
-        session.get(SESSION_KEY) == str(standing.user_id)
+        session.get(SESSION_KEY) == str(state.user_id)
         and session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS
-        and constant_time_compare(
-            session.get(HASH_SESSION_KEY, ""), session_hash(standing.user_id, standing.session_epoch)
-        )
-        and chosen == str(standing.account_id)
+        and constant_time_compare(session.get(HASH_SESSION_KEY, ""), session_hash(state.user_id, state.session_epoch))
+        and chosen == str(state.account_id)
         and not session.get(MESSAGES_KEY)
     )

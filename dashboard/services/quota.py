@@ -1,4 +1,4 @@
-"""Where an account's quota stands: the figures of its budget row as they count at a moment.
+"""An account's quota: the figures of its budget row as they count at a moment.
 
 The one rule: a window that is over counts nothing, and what Docusign has not said is filled from its documentation.
 """
@@ -52,7 +52,7 @@ def burst_start(now: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Quota:
     """The quota at a moment. `is_told` says whether the hour's figures come from Docusign's own headers."""
 
     limit: int
@@ -85,7 +85,7 @@ class Standing:
         return max(0, -(-self.limit * HOUR_SHARES[lane] // 100) - self.spent)
 
 
-def standing_of(row: ApiBudget | None, now: datetime) -> Standing:
+def quota_of(row: ApiBudget | None, now: datetime) -> Quota:
     """The figures of a budget row, or of none, as they count now."""
     limit = row.hourly_limit if row and row.hourly_limit else HOURLY_CALLS
     burst_limit = row.burst_limit if row and row.burst_limit else documented_burst()
@@ -98,7 +98,7 @@ def standing_of(row: ApiBudget | None, now: datetime) -> Standing:
     began = row.burst_began_at if row else None
     if row is not None and began is not None and now - BURST < began <= now + CLOCK_SKEW:
         burst_used, burst_ends_at = row.burst_used, began + BURST
-    return Standing(limit, used, others, resets_at, burst_limit, burst_used, burst_ends_at, is_told)
+    return Quota(limit, used, others, resets_at, burst_limit, burst_used, burst_ends_at, is_told)
 
 
 def is_hour_over(row: ApiBudget, now: datetime) -> bool:
