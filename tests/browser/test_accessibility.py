@@ -24,11 +24,14 @@ PATHS = (
     "/audit/",
     "/team/",
     "/connections/",
+    "/connect/",
     "/preferences/",
     "/instances/?name=nothing-like-it",
     "/instances/?name=ab&workflow=e&steps=x&started_from=y",
     "/instances/?cols=name,workflow,state,steps,by,started,changed,expires,ended,origin,id,last_step",
     "/instances/workflows/?q=e",
+    "/instances/views/",
+    "/instances/views/new/?state=failed",
 )
 DEEP = (
     "workflow",

@@ -91,7 +91,7 @@ def test_a_draft_is_kept_for_an_hour(client: Client, viewer: Membership) -> None
 def test_every_address_but_the_public_ones_needs_a_sign_in(client: Client) -> None:
     """S-15, S-11: a new address is closed unless it says that it is public."""
     public = {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern.callback, "is_public", False)}
-    assert public == {"signin", "signin-start", "oauth-callback", "signout", "theme", "livez", "readyz"}
+    assert public == {"signin", "signin-start", "oauth-callback", "signout", "theme", "livez", "readyz", "hook"}
 
 
 @pytest.mark.parametrize("path", ["/signin/", *PAGES])
