@@ -148,7 +148,11 @@ class Keyed:
         return None
 
     def found(self, most: int | None = None) -> QuerySet[Any]:
-        return InstanceKey.objects.filter(key_input__name=self.name, digest=self.digest).values("instance_id")
+        keys = {
+            "key_input__name": self.name,
+            "key_input__unmarked_at": None,
+        }  # digests of former keys wait for the worker
+        return InstanceKey.objects.filter(**keys, digest=self.digest).values("instance_id")
 
     def spelled(self) -> Spelled:
         return Exists(self.found().filter(instance=OuterRef("pk")))

@@ -18,6 +18,7 @@ from dashboard.services.conditions import Condition, Elsewhere, Keyed, Named, No
 from dashboard.services.findable import folded
 from dashboard.services.instance_counts import Census
 from dashboard.services.instance_queries import Rows, Segment, Way, is_served, shortest_way
+from dashboard.services.lists import part_of
 from dashboard.services.segments import Few
 from dashboard.services.visibility import Reach, reach_of
 
@@ -191,19 +192,25 @@ class Listing:
             census = instance_counts.read_census(rows, way, by_workflow=self.column == "workflow")
         return census.by(PARTS[self.column], self.search.state)
 
+    def _used(self) -> set[str]:
+        """The parts of the list that hold rows, and the one where this page starts: it may have been emptied meanwhile."""
+        used = (self.census or self.kept).by(PARTS[self.column], self.search.state)
+        start = part_of(self.search.after or self.search.before)
+        return {part for part, rows in used.items() if rows} | {start or ""}
+
     def _by_workflow(self, columns: tuple[str, ...]) -> list[Segment]:
         """One workflow after the other by name, each with its latest change first."""
-        used = (self.census or self.kept).by(0, self.search.state)
+        used = self._used()
         named = Workflow.objects.filter(account_id=self.membership.account_id).values_list("name", "pk")
-        ordered = sorted((folded(name), pk) for name, pk in named if used[str(pk)])
+        ordered = sorted((folded(name), pk) for name, pk in named if str(pk) in used)
         if self.search.sort.startswith("-"):
             ordered.reverse()
         return [Segment(str(pk), columns, True, (Condition("workflow_id", Test.IS, pk),)) for _, pk in ordered]
 
     def _by_state(self, columns: tuple[str, ...]) -> list[Segment]:
         """One state after the other, what runs and what failed first, each with its latest change first."""
-        used = (self.census or self.kept).by(1, self.search.state)
-        states = [state for bucket in Bucket for state in InstanceState if bucket_of(state) == bucket and used[state]]
+        used = self._used()
+        states = [state for bucket in Bucket for state in InstanceState if bucket_of(state) == bucket and state in used]
         if self.search.sort.startswith("-"):
             states.reverse()
         return [Segment(state, columns, True, _in_state(state, states)) for state in states]

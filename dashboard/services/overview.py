@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from dashboard.models import BUCKETS, Bucket, InstanceState, Membership
 from dashboard.services import charts, figures, needs, news
-from dashboard.services.visibility import view_of
+from dashboard.services.visibility import is_connected, view_of
 
 COUNT_KEPT_SECONDS = 15
 
@@ -43,10 +43,10 @@ def needs_count(membership: Membership) -> int:
 
 
 def _key(membership: Membership) -> str:
-    """Rights and the mark are part of it, so that neither a right withdrawn nor a deed of the person shows late."""
+    """Connection, role, rights and the mark are part of it, so that neither what was withdrawn nor a deed shows late (V-6)."""
     seen = membership.seen_at.timestamp() if membership.seen_at else 0
-    is_all = membership.is_manager_now
-    return f"needs:{membership.user_id}:{membership.account_id}:{membership.rights_version}:{is_all}:{seen}"
+    standing = (membership.role, membership.rights_version, membership.is_manager_now, is_connected(membership))
+    return f"needs:{membership.pk}:{':'.join(map(str, standing))}:{seen}"
 
 
 def _by_tab(states: Mapping[str, int], found: needs.Needs) -> dict[str, int]:

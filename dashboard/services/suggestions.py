@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import QuerySet, Subquery
 
 from dashboard.models import Instance, InstanceCount, Membership, Workflow
 from dashboard.services.findable import folded
-from dashboard.services.visibility import reach_of, visible_instances, visible_workflows
+from dashboard.services.visibility import Reach, reach_of, visible_instances, visible_workflows
 
 SUGGESTED = 20
-MOST_STARTERS = 500
+MOST_STARTERS = 10_000  # looked at for somebody who sees only some of them
 # Goes from one name to the next in the index over starters, and then from one person of that name to the next, so it costs as
 # much as there are people, however many rows each of them has.
 STARTERS = """
@@ -59,16 +59,11 @@ def suggest_starters(membership: Membership, text: str) -> list[Starter]:
     reach, wanted = reach_of(membership), folded(text)
     if not reach.is_any or "\0" in text:
         return []
-    if reach.is_all:
-        columns: list[dict[str, Any]] = [
-            {"starter_order": name, "started_by": person} for name, person in _starters(membership, wanted)
-        ]
-        rows = first_rows(membership, columns)
-    else:
-        seen = Q(workflow_id__in=reach.open_ids) | Q(started_by=reach.own_id)
-        counted = InstanceCount.objects.filter(seen, account_id=membership.account_id, rows__gt=0)
-        ids = counted.exclude(started_by=InstanceCount.ANYBODY).order_by().values_list("started_by", flat=True)
-        rows = first_rows(membership, [{"started_by": person} for person in ids.distinct()[:MOST_STARTERS]])
+    columns: list[dict[str, Any]] = [{"started_by": reach.own_id}]
+    if reach.is_all or reach.open_ids:
+        people = _starters(membership, wanted, SUGGESTED) if reach.is_all else _seen(membership, reach, wanted)
+        columns = [{"starter_order": name, "started_by": person} for name, person in people]
+    rows = first_rows(membership, columns)
     found = [
         Starter(*row)
         for row in rows.order_by("starter_order", "started_by").values_list("started_by", "started_by_name")
@@ -84,13 +79,21 @@ def first_rows(membership: Membership, columns: Sequence[dict[str, Any]]) -> Que
     return visible.filter(pk__in=latest) if latest else visible.none()  # type: ignore[misc]  # a list of subqueries is taken
 
 
-def _starters(membership: Membership, text: str) -> list[tuple[str, str]]:
-    """Names, folded and cut, and ids of everybody who started an instance of the account."""
+def _seen(membership: Membership, reach: Reach, text: str) -> list[tuple[str, str]]:
+    """The same for somebody who sees only some rows: themselves, and who started instances of the workflows open to them."""
+    counted = InstanceCount.objects.filter(workflow_id__in=reach.open_ids, rows__gt=0)
+    ids = {*counted.order_by().values_list("started_by", flat=True).distinct(), reach.own_id}
+    everybody = _starters(membership, text, MOST_STARTERS)
+    return [(name, person) for name, person in everybody if person in ids][:SUGGESTED]
+
+
+def _starters(membership: Membership, text: str, most: int) -> list[tuple[str, str]]:
+    """Names that hold the text, folded and cut, and ids of everybody who started an instance of the account."""
     position = "instr" if connection.vendor == "sqlite" else "strpos"
     pk = Instance._meta.get_field("account").target_field.get_db_prep_value(membership.account_id, connection)
     with connection.cursor() as cursor:
         cursor.execute(
             STARTERS.format(position=position),
-            [pk, pk, text, SUGGESTED, pk, pk, SUGGESTED],
+            [pk, pk, text, most, pk, pk, most],
         )
         return list(cursor.fetchall())

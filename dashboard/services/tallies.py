@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from dashboard.models import TERMINAL_STATES, Account, HourCount, Instance, InstanceCount, InstanceState
+from dashboard.models import TERMINAL_STATES, HourCount, Instance, InstanceCount, InstanceState
 
 STARTED = "started"
 HOURS_KEPT = timedelta(days=62)  # longer than any chart looks back; older hours would only fill the table
@@ -60,25 +60,6 @@ def note(before: Iterable[Standing], after: Iterable[Standing]) -> None:
     _add(HourCount, ("scope", "what", "hour"), 0, hours)
 
 
-def recount(account: Account) -> None:
-    """Count everything anew: for a repair, and for tests that write rows by themselves."""
-    with transaction.atomic():
-        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-        rows = Instance.objects.filter(account=account)
-        scopes = [account.pk, *rows.order_by().values_list("workflow_id", flat=True).distinct()]
-        InstanceCount.objects.filter(account=account).delete()
-        HourCount.objects.filter(scope__in=scopes).delete()
-        columns = ("account_id", "workflow_id", "started_by", "status", "started_at")
-        times = ("ended_at", "canceled_at", "last_modified_at")
-        batch: list[Standing] = []
-        for row in rows.only("pk", *columns, *times).iterator(1000):
-            batch.append(standing_of(row))
-            if len(batch) == 10_000:
-                note([], batch)
-                batch = []
-        note([], batch)
-
-
 def forget_old_hours() -> int:
     """Take away the hours that no chart shows any more."""
     return HourCount.objects.filter(hour__lt=timezone.now() - HOURS_KEPT).delete()[0]
@@ -86,7 +67,7 @@ def forget_old_hours() -> int:
 
 def _state_keys(standing: Standing) -> Iterator[Key]:
     yield standing.account_id, standing.workflow_id, InstanceCount.ANYBODY, standing.status
-    if standing.started_by:
+    if standing.started_by not in ("", InstanceCount.ANYBODY):
         yield standing.account_id, standing.workflow_id, standing.started_by, standing.status
 
 
