@@ -253,20 +253,31 @@ class _Reading:
         return list(found.order_by(*order).values_list(*self.columns)[: self.limit])
 
     def walked(self, walk: Sequence[Condition]) -> list[tuple[Any, ...]]:
-        found = self._after_start(self.rows.through(walk))
+        found = self._after_start(self.rows.through(self._still_asked(walk)))
         return list(self._in_order(found).values_list(*self.columns)[: self.limit])
 
     def strolled(self, walk: Sequence[Condition]) -> list[tuple[Any, ...]] | None:
         """Like a walk, but given up (None) when a long stretch does not hold enough rows."""
         stretch = max(STRIDE, self.limit * 100)
-        path = self._after_start(Rows(tuple(walk)).through(walk))
+        path = self._after_start(Rows(tuple(walk)).through(self._still_asked(walk)))
         far = self._in_order(path).values_list(*self.columns)[stretch : stretch + 1]
         end = next(iter(far), None)
-        found = self._after_start(self.rows.through(walk))
+        found = self._after_start(self.rows.through(self._still_asked(walk, is_ended=end is not None)))
         if end is not None:
             found = found.filter(beyond(self.columns, end, is_descending=not self.is_descending))
         rows = list(self._in_order(found).values_list(*self.columns)[: self.limit])
         return rows if end is None or len(rows) == self.limit else None
+
+    def _still_asked(self, walk: Sequence[Condition], *, is_ended: bool = False) -> list[Condition]:
+        """What the index is asked beside the places where reading starts and ends.
+
+        Of two bounds on one side SQLite takes the first one written, and would read up to that from far behind the place.
+        """
+        behind, ahead = (Test.UNTIL, Test.BY), (Test.FROM,)
+        if not self.is_descending:
+            behind, ahead = ahead, behind
+        told = (*(behind if self.start is not None else ()), *(ahead if is_ended else ()))
+        return [each for each in walk if each.column != self.columns[0] or each.test not in told]
 
     def _after_start(self, rows: QuerySet[Instance], *, loose: bool = False) -> QuerySet[Instance]:
         if self.start is None:

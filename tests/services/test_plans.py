@@ -1,6 +1,7 @@
 """Which way the database takes to the rows of the list: for each single filter under each order, by its own account of it."""
 
 import random
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
@@ -99,3 +100,21 @@ def test_no_page_scans_the_table(
             if found := [step for step in steps if step.startswith("SCAN dashboard_instance") and "pieces" not in step]:
                 scans[sql] = found
     assert scans == {}
+
+
+@pytest.mark.parametrize("sort", ["-expires", "expires", "-started", "started"])
+def test_a_walk_begins_where_the_last_one_was_given_up(
+    sort: str, people: dict[str, Membership], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two bounds on one side SQLite takes the first one, so the walk must be told only the nearer one."""
+    monkeypatch.setattr("dashboard.services.instance_queries.GATHERED", 20)
+    monkeypatch.setattr("dashboard.services.instance_queries.STRIDE", 50)
+    until = {"changed_until": timezone.now() - timedelta(days=300)}
+    with CaptureQueriesContext(connection) as captured:
+        instance_lists.find_instances(people["admin"], Search(**until, sort=sort, size=5))
+    walks = [query["sql"] for query in captured.captured_queries if re.search(r'"id"\) [<>]=? \(', query["sql"])]
+    assert walks
+    with connection.cursor() as cursor:
+        for sql in walks:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            assert "_at,id)" in cursor.fetchone()[3], sql
