@@ -91,8 +91,10 @@ def _handed_over(export: Export, file: BinaryIO, rows: int) -> Iterator[bytes]:
     is_whole = False
     try:
         file.seek(0)
+        mine = Membership.objects.get(pk=export.membership.pk)
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
+            _go_on(export, mine)
         is_whole = True
     finally:
         file.close()
@@ -144,9 +146,14 @@ def _batches(export: Export) -> Iterator[list[Instance]]:
     mine = Membership.objects.get(pk=export.membership.pk)
     for batch in iter_instances(mine, export.search, BATCH):
         yield batch
-        mine.refresh_from_db()  # what `iter_instances` asks by next
-        if not export.is_signed_in() or not sees_anything(mine):
-            raise BrokenOff(ENDED, action="instance.export")
+        _go_on(export, mine)
+
+
+def _go_on(export: Export, mine: Membership) -> None:
+    """Read the person's rights anew. Raises BrokenOff where nothing of them is left."""
+    mine.refresh_from_db()  # what `iter_instances` asks by next
+    if not export.is_signed_in() or not sees_anything(mine):
+        raise BrokenOff(ENDED, action="instance.export")
 
 
 def _end(export: Export, rows: int, is_whole: bool) -> None:

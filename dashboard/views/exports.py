@@ -27,7 +27,7 @@ def instances(request: PersonRequest) -> HttpResponseBase:
     chosen = InstanceFilter(request.GET, membership=request.membership)
     if kind not in FORMATS:
         raise Refused("This console writes CSV and XLSX. Choose one of them above the list of instances.")
-    if chosen.is_withheld:
+    if chosen.problems:
         raise Refused("A filter of this list is not understood, so nothing was exported. Open the list to see which.")
     export = Export(
         membership=request.membership,
@@ -46,8 +46,11 @@ def instances(request: PersonRequest) -> HttpResponseBase:
 
 
 def export_url(query: QueryDict, chosen: InstanceFilter) -> str:
-    """The address of the list's export, to which a page adds the format; empty where no list is shown."""
-    if chosen.is_withheld:
+    """The address of the list's export, to which a page adds the format; empty where the list is not what was asked for.
+
+    A file does not carry the page's word that it holds more than that.
+    """
+    if chosen.problems:
         return ""
     asked = query.copy()
     for name in NOT_EXPORTED:

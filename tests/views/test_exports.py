@@ -180,7 +180,8 @@ def test_an_unknown_format_or_a_filter_that_is_not_understood_exports_nothing(
     console: Client, workflow: Workflow
 ) -> None:
     InstanceFactory(workflow=workflow)
-    for query in ({"format": "pdf"}, {"name": "x"}, {"workflow": str(uuid.uuid4())}, {"key": "broken"}):
+    wrong = ({"name": "x"}, {"workflow": str(uuid.uuid4())}, {"key": "broken"}, {"state": "x"}, {"started_from": "x"})
+    for query in ({"format": "pdf"}, *wrong):
         assert console.get(URL, query).status_code == 422
     assert entries() == []
 
@@ -246,6 +247,19 @@ def test_signing_out_in_another_tab_ends_the_export(
     client = signed_in(viewer)
     answer = client.get(URL)
     parts = iter(answer.streaming_content)
+    next(parts)
+    client.session.flush()
+    with pytest.raises(BrokenOff):
+        list(parts)
+
+
+def test_signing_out_ends_a_sheet_as_well(
+    viewer: Membership, six: list[Instance], signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V-6: it was written whole, and leaves the console a piece at a time."""
+    monkeypatch.setattr(exports, "CHUNK_BYTES", 100)
+    client = signed_in(viewer)
+    parts = iter(client.get(URL, {"format": "xlsx"}).streaming_content)
     next(parts)
     client.session.flush()
     with pytest.raises(BrokenOff):
