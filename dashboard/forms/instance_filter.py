@@ -123,7 +123,7 @@ class InstanceFilter(Filter):
     changed_until = DayField("Changed until")
     expires = whole_number("Expires within (days)", 3650)
     steps = whole_number("Steps done, at least", 1000)
-    key = forms.CharField(label="Key input", required=False, max_length=700)
+    key = forms.CharField(label="Key input", required=False, max_length=700, strip=False)
     origin = forms.ChoiceField(
         label="Triggered",
         required=False,

@@ -16,7 +16,8 @@ def cleaned_query(query: QueryDict) -> str:
     """The filters, columns, order and size of an address, always in the same order."""
     kept = QueryDict(mutable=True)
     for name in KEPT:
-        kept.setlist(name, [text for value in query.getlist(name) if (text := value.replace("\0", "").strip())])
+        texts = [value.replace("\0", "") for value in query.getlist(name) if value.strip("\0 ")]
+        kept.setlist(name, texts if name == "key" else [text for value in texts if (text := value.strip())])
     return kept.urlencode()
 
 

@@ -62,6 +62,19 @@ def test_earlier_instances_are_taken_in_and_found(console: Client, workflow: Wor
     assert InstanceKey.objects.count() == 2
 
 
+@pytest.mark.parametrize("name", [" Email ", "a: b", "q\"'<&", "E\tmail"])
+def test_the_name_of_a_key_may_hold_anything(name: str, console: Client, workflow: Workflow) -> None:
+    ContractFactory(workflow=workflow, fields=[spec(name)])
+    InstanceFactory(workflow=workflow, name="Hers", trigger_inputs={name: CANARY})
+    mark(console, workflow, name)
+    key_inputs.work_on(key_of(workflow).pk)
+    answer = console.post("/instances/find/", {"input": name, "value": CANARY, "query": "state=all"})
+    page = console.get(answer.headers["Location"])
+    assert [line.instance.name for line in page.context["rows"]] == ["Hers"]
+    kept = console.post("/instances/views/new/", {"name": "Kept", "query": page.request["QUERY_STRING"]})
+    assert len(console.get(kept.headers["Location"]).context["rows"]) == 1
+
+
 def test_the_value_is_in_no_address_audit_log_or_page(
     console: Client, workflow: Workflow, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -227,7 +240,7 @@ def test_key_inputs_of_workflows_that_a_person_does_not_see_are_not_offered(
 ) -> None:
     """V-3: the names of inputs tell as much as a list."""
     hidden = WorkflowFactory(account=viewer.account)
-    KeyInput.objects.create(workflow=hidden, name="Salary band", marked_at=timezone.now())
+    KeyInput.objects.create(workflow=hidden, name="Salary band")
     client = signed_in(viewer)
     assert "Salary" not in client.get("/instances/find/").content.decode()
     assert client.post("/instances/find/", {"input": "Salary band", "value": "7"}).status_code == 422
