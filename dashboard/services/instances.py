@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # A name stands in every row of a list; a longer one would make the page too heavy to open.
 LONGEST_NAME = 1_000
 LONGEST_WORD = 200  # of a person's name, a step, a state: what indexes and rows of a list can bear
+LONGEST_ID = 64  # of a person; those of Docusign have 36 letters
 CHUNK = 500
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 KNOWN_MEMBERS = frozenset(
@@ -340,7 +341,8 @@ def _differs(row: Instance, answer: ApiInstance, is_read: bool) -> bool:
 def _told(answer: ApiInstance, name: str) -> Any:
     """A member of the answer, words no longer than a row bears."""
     value = getattr(answer, name)
-    return value[:LONGEST_WORD] if isinstance(value, str) else value
+    longest = LONGEST_ID if name == "started_by" else LONGEST_WORD
+    return value[:longest] if isinstance(value, str) else value
 
 
 def _write(row: Instance, answer: ApiInstance) -> None:

@@ -208,3 +208,13 @@ def test_a_name_of_any_length_stays_light_in_lists_and_whole_beside_them() -> No
     assert row.name == "N" * 1_000
     assert row.full_name == "N" * 50_000
     assert not merge(row, answer(name="N" * 50_000))
+
+
+def test_the_id_of_a_person_is_cut_to_what_the_column_bears(db: None) -> None:
+    """Otherwise one odd row would keep PostgreSQL from taking in its whole page, each time anew."""
+    workflow = WorkflowFactory()
+    odd = answer(workflow_id=str(workflow.pk), started_by="x" * 300)
+    for _ in range(2):
+        apply_instances(workflow.account, [odd], source=InstanceChange.Source.LIST)
+    assert Instance.objects.get().started_by == "x" * 64
+    assert not InstanceChange.objects.exists()
