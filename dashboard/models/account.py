@@ -37,7 +37,6 @@ class ApiBudget(models.Model):
     hourly_remaining = models.IntegerField(null=True)
     hourly_reset_at = models.DateTimeField(null=True)
     burst_limit = models.PositiveIntegerField(null=True)
-    burst_remaining = models.IntegerField(null=True)
     seen_at = models.DateTimeField(null=True)
     blocked_until = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0, help_text="Straight failures of Docusign: the breaker's count.")

@@ -15,7 +15,6 @@ class Hook(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="hook")
     token = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    created_by = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
     last_event_at = models.DateTimeField(null=True)
     last_key = models.CharField(max_length=80, blank=True, help_text="The label of the key that signed it.")
     refused = models.PositiveIntegerField(default=0, help_text="Messages whose signature was not good.")
@@ -34,7 +33,6 @@ class HookKey(models.Model):
     fingerprint = models.CharField(max_length=64)
     sealed_key = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    created_by = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
     last_used_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -61,7 +59,6 @@ class Delivery(models.Model):
     event = models.CharField(max_length=200, blank=True)
     instance_id = models.UUIDField(null=True)
     workflow_id = models.UUIDField(null=True)
-    generated_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True)

@@ -3,7 +3,7 @@
 The one rule: an older or absent answer never overwrites a newer one, and a terminal state never goes back.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 
 from django.db import models
@@ -70,9 +70,6 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def running(self) -> Self:
         return self.filter(status__in=RUNNING_STATES)
-
-    def expiring_before(self, at: datetime) -> Self:
-        return self.running().filter(expires_at__lt=at)
 
 
 class Instance(models.Model):
@@ -142,9 +139,16 @@ class Instance(models.Model):
                 fields=["account", "bucket", "expires_at", "id", "workflow", "started_by"], name="inst_bucket_expires"
             ),
             models.Index(fields=["account", "bucket", "last_completed_step", "id"], name="inst_bucket_step"),
-            models.Index(fields=["account", "started_by", "sort_at", "id", "starter_order"], name="inst_by_changed"),
+            # Who sees only their own rows is answered from this one alone: order, tab, figures of workflows.
+            models.Index(
+                fields=[
+                    *("account", "started_by", "sort_at", "id", "starter_order", "bucket", "expires_at", "started_at"),
+                    *("workflow", "status"),
+                ],
+                name="inst_by_changed",
+            ),
             models.Index(fields=["workflow", "sort_at", "id"], name="inst_wf_changed"),
-            models.Index(fields=["workflow", "started_at", "id"], name="inst_wf_started"),
+            models.Index(fields=["workflow", "started_at", "id", "sort_at"], name="inst_wf_started"),
             models.Index(fields=["workflow", "name_order", "id"], name="inst_wf_name"),
             models.Index(fields=["workflow", "bucket", "sort_at", "id", "status"], name="inst_wf_bucket_changed"),
             models.Index(fields=["account", "is_from_here", "sort_at", "id"], name="inst_from_here"),

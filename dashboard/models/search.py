@@ -24,8 +24,6 @@ class KeyInput(models.Model):
 
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="key_inputs")
     name = models.TextField(help_text="The input's name, byte for byte as Docusign holds it.")
-    marked_by = models.ForeignKey("dashboard.User", on_delete=models.SET_NULL, null=True, related_name="+")
-    marked_at = models.DateTimeField()
     filled_at = models.DateTimeField(null=True, help_text="When the instances known before had been taken in.")
     filled_to = models.TextField(blank=True, help_text="Up to which instance, by its cursor; where the worker goes on.")
     made_with = models.CharField(max_length=16, help_text="A mark of the secret under which its digests are made.")

@@ -218,7 +218,4 @@ def _told_of_burst(limits: LimitState, claimed_at: datetime, now: datetime) -> d
     known = Value(limits.burst_limit) if limits.burst_limit else Coalesce(F("burst_limit"), Value(documented_burst()))
     past = _burst_over(now) | Q(burst_began_at__gt=claimed_at)
     used = Greatest(F("burst_used"), known - Value(limits.burst_remaining), output_field=IntegerField())
-    return {
-        "burst_remaining": Value(limits.burst_remaining),
-        "burst_used": _chosen("burst_used", past, F("burst_used"), used),
-    }
+    return {"burst_used": _chosen("burst_used", past, F("burst_used"), used)}

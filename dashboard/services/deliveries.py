@@ -204,7 +204,7 @@ def replay(delivery: Delivery, *, actor: User) -> None:
     is_readable = hooks.fill_in(fresh, bytes(delivery.body)) and fresh.account_id == delivery.account_id
     with transaction.atomic():
         changed = is_readable and Delivery.objects.filter(again).update(
-            **{name: getattr(fresh, name) for name in ("event", "instance_id", "workflow_id", "generated_at")},
+            **{name: getattr(fresh, name) for name in ("event", "instance_id", "workflow_id")},
             **{"state": State.WAITING, "message": "", "attempts": 0, "settled_at": None, "next_try_at": timezone.now()},
         )
         audit.record(

@@ -63,9 +63,7 @@ def key_facts(hook: Hook) -> list[KeyFacts]:
 def create_hook(account: Account, *, actor: User | None) -> Hook:
     """Give the account a receiver; the one that it has, if it has one."""
     with transaction.atomic():
-        hook, is_new = Hook.objects.get_or_create(
-            account=account, defaults={"token": _new_token(), "created_by": actor}
-        )
+        hook, is_new = Hook.objects.get_or_create(account=account, defaults={"token": _new_token()})
         if is_new:
             audit.record("connect.created", actor=actor, account=account, subject=account)
     return hook
@@ -82,7 +80,7 @@ def add_key(hook: Hook, *, actor: User | None, label: str, secret: str) -> HookK
     """Keep one more key, sealed. Raises Refused."""
     if len(active_keys(hook)) >= MOST_KEYS:
         raise Refused(f"There are {MOST_KEYS} keys already. Remove one that is not used any more.")
-    row = HookKey(hook=hook, label=label, fingerprint=fingerprint_of(secret), created_by=actor)
+    row = HookKey(hook=hook, label=label, fingerprint=fingerprint_of(secret))
     row.sealed_key = crypto.seal(secret, *key_place(row))
     detail = {"label": label, "fingerprint": row.fingerprint}
     # A key of the settings that was used has a row already; from now on the key is kept here as well.
@@ -90,7 +88,7 @@ def add_key(hook: Hook, *, actor: User | None, label: str, secret: str) -> HookK
     try:
         with transaction.atomic():
             if not known.filter(sealed_key="").update(
-                label=label, sealed_key=row.sealed_key, created_by=actor, created_at=timezone.now()
+                label=label, sealed_key=row.sealed_key, created_at=timezone.now()
             ):
                 row.save(force_insert=True)
             audit.record("connect.key_added", actor=actor, account=hook.account, subject=hook.account, detail=detail)

@@ -129,7 +129,6 @@ def fill_in(delivery: Delivery, body: bytes) -> bool:
     delivery.dedupe_key = event.dedupe_key
     delivery.event = event.event.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     delivery.instance_id, delivery.workflow_id = uuid_of(event.instance_id), uuid_of(event.workflow_id)
-    delivery.generated_at = event.generated_at
     named = uuid_of(event.account_id)
     if named is not None:
         delivery.account_id = named

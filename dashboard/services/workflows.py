@@ -3,19 +3,15 @@
 The one rule: Docusign's word and our memory of a confirmed pause are kept apart, and both are shown as what they are.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
 from django.utils import timezone
 
 from dashboard.models import Account, Membership, User, Workflow, WorkflowAccess, WorkflowState
 from dashboard.services.instances import LONGEST_NAME, bump, is_of, lock_mirror, uuid_of
-from dashboard.services.visibility import visible_instances
 from maestro_api import Workflow as ApiWorkflow
 
 WRITTEN = [
@@ -143,14 +139,3 @@ def remove_access(membership: Membership, workflow: Workflow | None = None) -> N
     rows = WorkflowAccess.objects.filter(user_id=membership.user_id, workflow__account_id=membership.account_id)
     if (rows.filter(workflow=workflow) if workflow else rows).delete()[0]:
         bump(membership.account_id)
-
-
-def count_by_state(membership: Membership, workflow_ids: Iterable[UUID] | None = None) -> dict[UUID, dict[str, int]]:
-    """Visible instances by workflow and state: one query (V-3)."""
-    rows = visible_instances(membership)
-    if workflow_ids is not None:
-        rows = rows.filter(workflow_id__in=list(workflow_ids))
-    counts: dict[UUID, dict[str, int]] = defaultdict(dict)
-    for workflow_id, status, number in rows.order_by().values_list("workflow_id", "status").annotate(Count("pk")):
-        counts[workflow_id][status] = number
-    return counts

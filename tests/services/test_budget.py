@@ -45,7 +45,7 @@ def test_limits_are_remembered_and_gaps_erase_nothing(one: Account) -> None:
     budget.note_limits(one, LimitState(hourly_limit=3000, hourly_remaining=2999))
     budget.note_limits(one, LimitState(burst_limit=200, burst_remaining=150))
     row = row_of(one)
-    assert (row.hourly_limit, row.hourly_remaining, row.burst_limit, row.burst_remaining) == (3000, 2999, 200, 150)
+    assert (row.hourly_limit, row.hourly_remaining, row.burst_limit, row.burst_used) == (3000, 2999, 200, 50)
 
 
 def test_a_limit_of_nothing_is_nonsense(one: Account) -> None:

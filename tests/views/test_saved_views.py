@@ -252,7 +252,7 @@ def test_a_view_whose_filter_makes_no_sense_any_more_says_so(
 
 def test_a_kept_search_by_a_key_input_shows_no_value(console: Client, workflow: Workflow, operator: Membership) -> None:
     """V-4: the view holds the digest only."""
-    KeyInput.objects.create(workflow=workflow, name="email", marked_at=workflow.synced_at)
+    KeyInput.objects.create(workflow=workflow, name="email")
     kept(operator, query=f"key=email:{'a' * 64}")
     text = console.get("/instances/views/").content.decode()
     assert "email equals a value you searched for" in text
