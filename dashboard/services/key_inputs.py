@@ -62,7 +62,7 @@ def mark(workflow: Workflow, name: str, *, membership: Membership) -> KeyInput:
     if len(name) > LONGEST_NAME:
         raise Refused(f"The name of this input has more than {LONGEST_NAME} characters, too long for a key.")
     now = timezone.now()
-    fresh = {"marked_by": membership.user, "marked_at": now, "made_with": findable.made_with(), "worked_at": now}
+    fresh = {"made_with": findable.made_with(), "worked_at": now}
     with transaction.atomic():
         lock_mirror(workflow.account_id)  # whoever writes instances now is done; whoever writes later knows the key
         known = KeyInput.objects.filter(workflow=workflow, name=name).first()
