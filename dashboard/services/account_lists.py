@@ -100,6 +100,8 @@ def _read_running(reading: Reading) -> None:
                 log.info("The filter by state is not heeded", extra={"account": str(reading.account.pk)})
                 return
     except BadRequest as error:
+        if reading.progress.phase == RUNNING and reading.progress.token:
+            raise  # a page token is refused, not the filter: whoever goes on begins anew
         log.info("The filter by state was refused: %s", error.detail, extra={"account": str(reading.account.pk)})
 
 

@@ -107,6 +107,19 @@ def test_a_refused_page_token_begins_the_pass_anew(cursor: str, ada: Membership,
     assert AccountSync.objects.get().rows == everything(simulator)
 
 
+def test_a_refused_page_token_of_what_runs_is_not_taken_for_a_refused_filter(
+    ada: Membership, read: AccountSync, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-10: a reading of what runs that broke off in the middle does not count as whole."""
+    monkeypatch.setattr(account_lists, "SINGLE_READS", 0)
+    began = timezone.now()
+    passes.read_account(ada.account, heard=at_page(1, fail(simulator, status=503)))
+    simulator.set_faults([])
+    assert AccountSync.objects.update(cursor="running:no-token-of-this-list") == 1
+    assert passes.read_account(ada.account) is Outcome.WHOLE
+    assert not Instance.objects.filter(raw_status="In Progress", synced_at__lt=began).exists()
+
+
 @pytest.mark.parametrize(
     "do",
     [
