@@ -102,6 +102,8 @@ def test_counts_are_counted_over_visible_rows_only(account: Account, pia: Member
     workflow = WorkflowFactory(account=account)
     InstanceFactory(workflow=workflow, started_by=pia.user.sub.lower())
     InstanceFactory.create_batch(3, workflow=workflow, status="failed")
+    pia.refresh_from_db()
+    operator.refresh_from_db()
     assert kept_for(pia, ()).rows == {(workflow.pk, "in_progress"): 1}
     assert kept_for(operator, [workflow.pk]).rows == {(workflow.pk, "in_progress"): 1, (workflow.pk, "failed"): 3}
 
