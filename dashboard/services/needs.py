@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import (
@@ -185,14 +185,23 @@ def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace
         return [_of_drift(found) for found in drift.drifts_of(kind.ids[:share])]
     if kind.key == "expiring":
         ending = in_bucket(membership, Bucket.RUNNING).filter(expires_at__lte=timezone.now() + EXPIRES_SOON)
-        first = ending.select_related("workflow").only(*LIST_COLUMNS).order_by("expires_at", "pk")
-        return [_of_expiring(row) for row in first[:share]]
-    named = visible_instances(membership).filter(pk__in=kind.ids[:share])
-    found = {row.pk: row for row in named.select_related("workflow").only(*LIST_COLUMNS)}
-    ordered = [found[pk] for pk in kind.ids[:share] if pk in found]
+        return [_of_expiring(row) for row in _found(membership, _first_to_end(ending, share))]
+    ordered = _found(membership, kind.ids[:share])
     if kind.key == "idle":
         return [_of_idle(row, paces[row.workflow_id]) for row in ordered]
     return [_of_failed(row) for row in ordered]
+
+
+def _first_to_end(ending: QuerySet[Instance], share: int) -> list[UUID]:
+    """Ids alone are read within an index, however many rows there are to choose from."""
+    return [pk for _, pk in ending.order_by("expires_at", "pk").values_list("expires_at", "pk")[:share]]
+
+
+def _found(membership: Membership, ids: list[UUID]) -> list[Instance]:
+    """The rows with these ids, in their order."""
+    named = visible_instances(membership).filter(pk__in=ids)
+    found = {row.pk: row for row in named.select_related("workflow").only(*LIST_COLUMNS)}
+    return [found[pk] for pk in ids if pk in found]
 
 
 def _of_operation(operation: Operation) -> Need:

@@ -20,6 +20,7 @@ from dashboard.models import (
     WorkflowState,
 )
 from dashboard.services.conditions import Loose
+from dashboard.services.figures import in_bucket
 from dashboard.services.instance_counts import kept_for
 from dashboard.services.people import names_of
 from dashboard.services.visibility import Reach, reach_of, visible_instances, visible_workflows
@@ -99,7 +100,7 @@ def figures_of(membership: Membership, workflow_ids: Sequence[UUID]) -> dict[UUI
             line.running += number if state in RUNNING_STATES else 0
             line.failed += number if state == InstanceState.FAILED else 0
     visible = visible_instances(membership)
-    expiring = visible.filter(bucket=Bucket.RUNNING, expires_at__lte=timezone.now() + EXPIRES_SOON)
+    expiring = in_bucket(membership, Bucket.RUNNING).filter(expires_at__lte=timezone.now() + EXPIRES_SOON)
     for workflow_id, number in _by_workflow(expiring, Count("pk")):
         if workflow_id in figures:
             figures[workflow_id].expiring = number
