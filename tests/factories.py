@@ -34,6 +34,7 @@ class UserFactory(DjangoModelFactory):
     sub = factory.LazyFunction(lambda: str(uuid.uuid4()))
     name = factory.Sequence(lambda n: f"Person {n}")
     email = factory.Sequence(lambda n: f"person{n}@example.com")
+    time_zone_set_at = factory.LazyFunction(timezone.now)
 
 
 class AccountFactory(DjangoModelFactory):

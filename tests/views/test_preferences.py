@@ -11,6 +11,13 @@ pytestmark = pytest.mark.django_db
 SignedIn = Callable[..., Client]
 
 
+@pytest.fixture
+def viewer(viewer: Membership) -> Membership:
+    """Somebody whose zone was not set yet."""
+    User.objects.filter(pk=viewer.user_id).update(time_zone_set_at=None)
+    return viewer
+
+
 @pytest.mark.parametrize(("theme", "shown"), [("dark", True), ("light", True), ("system", False)])
 def test_a_theme_is_kept_by_the_browser_and_rendered_by_the_server(client: Client, theme: str, shown: bool) -> None:
     answer = client.post("/preferences/theme/", {"theme": theme, "next": "/signin/"})
