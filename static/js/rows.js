@@ -46,7 +46,11 @@
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     for (const { name } of [...old.attributes]) if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
+  // A person's own deed, or "show", changes everything but a field in which they are writing.
+  let isAsked = false;
   function isUsed(part) {
+    const active = document.activeElement;
+    if (isAsked) return part.contains(active) && active.matches("input:not([type=checkbox], [type=radio]), select, textarea");
     return part.contains(document.activeElement) || part.matches(":popover-open") || Boolean(part.querySelector(":popover-open, [data-busy]"));
   }
   function exchange(old, fresh) {
@@ -116,7 +120,9 @@
       htmx.process(shown);
     }
     offer(region, 0);
+    isAsked = true;
     patch(region, fresh);
+    isAsked = false;
     regionMemory.restore(region, kept);
     window.scrollTo({ top, behavior: "instant" });
   }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
@@ -43,8 +44,9 @@ def change(workflow: Workflow, name: str, **values: object) -> None:
 
 
 def trigger(workflow: Workflow, name: str) -> None:
-    InstanceFactory(workflow=workflow, name=name)
-    Account.objects.filter(pk=workflow.account_id).update(version=F("version") + 1)
+    with transaction.atomic():  # like the mirror does it; a poll between row and count would see half of it
+        InstanceFactory(workflow=workflow, name=name)
+        Account.objects.filter(pk=workflow.account_id).update(version=F("version") + 1)
 
 
 def poll(page: Page) -> int:
