@@ -2,7 +2,7 @@
 
 from django_tasks import task
 
-from dashboard.services import contract_readings, worker_jobs
+from dashboard.services import worker_jobs
 
 
 @task()
@@ -47,4 +47,4 @@ def settle_operation(operation_id: str) -> None:
 
 @task()
 def read_due_contract(workflow_id: str) -> None:
-    contract_readings.read_one(workflow_id)
+    worker_jobs.read_due_contract(workflow_id)

@@ -273,7 +273,8 @@ class _Reading:
 
         Of two bounds on one side SQLite takes the first one written, and would read up to that from far behind the place.
         """
-        behind, ahead = (Test.UNTIL, Test.BY), (Test.FROM,)
+        behind: tuple[Test, ...] = (Test.UNTIL, Test.BY)
+        ahead: tuple[Test, ...] = (Test.FROM,)
         if not self.is_descending:
             behind, ahead = ahead, behind
         told = (*(behind if self.start is not None else ()), *(ahead if is_ended else ()))

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
-from dashboard.services import audit, contracts, deliveries, key_inputs, operations, passes, sync
+from dashboard.services import audit, contract_readings, contracts, deliveries, key_inputs, operations, passes, sync
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import bump
 from dashboard.services.refreshes import read_instance as read_one
@@ -115,3 +115,8 @@ def _name_at_docusign(instance: Instance, membership: Membership) -> str | None:
         log.info("An instance was not read: %s", error.message, extra={"instance": str(instance.pk)})
         return None
     return answer.name
+
+
+def read_due_contract(workflow_id: str) -> None:
+    """The hourly reading of one contract, for everybody."""
+    contract_readings.read_one(workflow_id)
