@@ -38,7 +38,7 @@ NAMES = (
     "İstanbul", "long " * 40 + "end",
 )  # fmt: skip
 EVERY = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
