@@ -71,7 +71,9 @@ def single_filters() -> Iterator[Search]:
         {"key": ("Supplier", "d" * 64)}, {"origin": "here"}, {"origin": "elsewhere"},
     ]  # fmt: skip
     for place, each in enumerate(values):
-        for number, column in enumerate(ORDERS):  # one index serves both directions, so each pair is asked in one of them
+        for number, column in enumerate(
+            ORDERS
+        ):  # one index serves both directions, so each pair is asked in one of them
             yield Search(**each, sort=column if (place + number) % 2 else f"-{column}")
 
 
