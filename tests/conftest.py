@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import responses
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -21,6 +22,7 @@ SIMULATOR_URL = "http://127.0.0.1:9000"
 def _fresh_facts() -> Iterator[None]:
     facts.set_facts(None)
     PROCESS_BUDGET.reset()
+    cache.clear()
     yield
     facts.set_facts(None)
 

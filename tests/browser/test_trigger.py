@@ -22,7 +22,7 @@ from tests.browser.steps import (
     triggers,
     workflow,
 )
-from tests.processes import RunningConsole
+from tests.processes import RunningConsole, wait_until
 
 Person = Callable[..., Page]
 
@@ -143,6 +143,8 @@ def test_a_workflow_that_changed_meanwhile_brings_the_form_back_with_what_change
     address = f"/workflows/{workflow(console, name)['id']}"
     first = [{"field_name": "Volunteer", "field_data_type": "String"}]
     console.control("POST", address, {"status": "active", "input_schema": first})
+    status = "SELECT status FROM dashboard_workflow WHERE name = ?"
+    wait_until("the mirror knows it as active", lambda: console.query(status, name) == [("active",)])
     open_form(page, console, name)
     page.get_by_role("button", name="Refresh now").click()
     expect(page.locator(".toasts")).to_contain_text("The inputs were read again.")
