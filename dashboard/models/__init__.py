@@ -2,6 +2,16 @@
 
 from dashboard.models.account import PROOF_LIFETIME, Account, ApiBudget, Connection, Membership, Rights, Role
 from dashboard.models.audit import AuditEntry, AuditHead
+from dashboard.models.batch import (
+    ACTIVE_BATCHES,
+    SETTLED_ITEMS,
+    UNDER_WAY_ITEMS,
+    Batch,
+    BatchItem,
+    BatchState,
+    ItemState,
+    Sheet,
+)
 from dashboard.models.delivery import Delivery, Hook, HookKey, HookRefusal
 from dashboard.models.instance import (
     BUCKETS,
@@ -17,9 +27,11 @@ from dashboard.models.instance import (
 )
 from dashboard.models.looks import Look, unknown_look
 from dashboard.models.operation import OPEN_STATES, UNDER_WAY, Operation, OperationKind, OperationState
+from dashboard.models.preset import InputRule, Preset
 from dashboard.models.saved_view import SavedView, ViewUse
 from dashboard.models.schedule import Heartbeat, Schedule
 from dashboard.models.search import InstanceKey, InstanceName, KeyInput
+from dashboard.models.second_person import Approval, ApprovalState, Policy
 from dashboard.models.setup import SetupCode
 from dashboard.models.sync import AccountSync
 from dashboard.models.tally import HourCount, InstanceCount
@@ -27,18 +39,26 @@ from dashboard.models.user import User
 from dashboard.models.workflow import Contract, Workflow, WorkflowAccess, WorkflowState
 
 __all__ = [
+    "ACTIVE_BATCHES",
     "BUCKETS",
     "EXPIRES_SOON",
     "OPEN_STATES",
     "PROOF_LIFETIME",
     "RUNNING_STATES",
+    "SETTLED_ITEMS",
     "TERMINAL_STATES",
     "UNDER_WAY",
+    "UNDER_WAY_ITEMS",
     "Account",
     "AccountSync",
     "ApiBudget",
+    "Approval",
+    "ApprovalState",
     "AuditEntry",
     "AuditHead",
+    "Batch",
+    "BatchItem",
+    "BatchState",
     "Bucket",
     "Connection",
     "Contract",
@@ -48,6 +68,7 @@ __all__ = [
     "HookKey",
     "HookRefusal",
     "HourCount",
+    "InputRule",
     "Instance",
     "InstanceChange",
     "InstanceCount",
@@ -55,17 +76,21 @@ __all__ = [
     "InstanceKey",
     "InstanceName",
     "InstanceState",
+    "ItemState",
     "KeyInput",
     "Look",
     "Membership",
     "Operation",
     "OperationKind",
     "OperationState",
+    "Policy",
+    "Preset",
     "Rights",
     "Role",
     "SavedView",
     "Schedule",
     "SetupCode",
+    "Sheet",
     "User",
     "ViewUse",
     "Workflow",

@@ -1,8 +1,8 @@
 """Every write to Docusign: committed before the call, settled after it.
 
 The one rule: `planned -> sent -> confirmed | rejected | unknown`, `unknown -> confirmed | rejected | planned | needs_person`,
-`needs_person -> confirmed | rejected`, `sent -> planned` only when it is certain that nothing was sent; each edge is one
-conditional update on the state and the fence.
+`needs_person -> confirmed | rejected`, `sent -> planned` only when it is certain that nothing was sent, `planned -> withdrawn |
+rejected` while nothing was sent yet; each edge is one conditional update on the state and the fence.
 """
 
 import uuid
@@ -22,6 +22,7 @@ class OperationState(models.TextChoices):
     REJECTED = "rejected", "Refused"
     UNKNOWN = "unknown", "Unknown outcome"
     NEEDS_PERSON = "needs_person", "Needs a person"
+    WITHDRAWN = "withdrawn", "Undone"
 
 
 OPERATION_LOOKS = {
@@ -31,6 +32,7 @@ OPERATION_LOOKS = {
     OperationState.REJECTED: Look("Refused", "danger", "failed", loud=True),
     OperationState.UNKNOWN: Look("Unknown outcome", "unknown", "unknown"),
     OperationState.NEEDS_PERSON: Look("Needs a person", "warning", "attention", loud=True),
+    OperationState.WITHDRAWN: Look("Undone", "neutral", "canceled"),
 }
 UNDER_WAY = (OperationState.PLANNED, OperationState.SENT, OperationState.UNKNOWN)
 OPEN_STATES = (OperationState.PLANNED, OperationState.SENT, OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
