@@ -10,11 +10,16 @@ from factory.django import DjangoModelFactory
 from dashboard import crypto
 from dashboard.models import (
     Account,
+    Batch,
+    BatchItem,
+    BatchState,
     Connection,
     Contract,
     Instance,
     InstanceState,
+    ItemState,
     Membership,
+    OperationKind,
     Rights,
     Role,
     User,
@@ -124,6 +129,39 @@ class ContractFactory(DjangoModelFactory):
     fields = factory.LazyFunction(list)
     first_seen_at = factory.LazyFunction(timezone.now)
     last_seen_at = factory.LazyFunction(timezone.now)
+
+
+class BatchFactory(DjangoModelFactory):
+    """A bulk run of cancels under way; give it the person of a membership as `actor`."""
+
+    class Meta:
+        model = Batch
+
+    key = factory.LazyFunction(lambda: uuid.uuid4().hex)
+    account = factory.SubFactory(AccountFactory)
+    actor = factory.SubFactory(UserFactory)
+    kind = OperationKind.CANCEL
+    source = Batch.Source.SELECTION
+    name = factory.Sequence(lambda n: f"Cancel {n} instances")
+    reason = "Template recalled by Legal"
+    described = "In progress, Supplier NDA"
+    state = BatchState.RUNNING
+    frozen_at = factory.LazyFunction(timezone.now)
+    confirmed_at = factory.LazyFunction(timezone.now)
+    starts_at = factory.SelfAttribute("confirmed_at")
+
+
+class BatchItemFactory(DjangoModelFactory):
+    """One deed of a bulk run; `total` of the run is not kept, a test sets it where it matters."""
+
+    class Meta:
+        model = BatchItem
+
+    batch = factory.SubFactory(BatchFactory)
+    position = factory.Sequence(lambda n: n + 1)
+    state = ItemState.WAITING
+    label = factory.Sequence(lambda n: f"NDA {n}")
+    workflow = factory.SubFactory(WorkflowFactory, account=factory.SelfAttribute("..batch.account"))
 
 
 def person(account: Account, role: Role, *, rights: Rights = Rights.MANAGE, **details: str) -> Membership:
