@@ -61,6 +61,10 @@ class Approval(models.Model):
     decided_by = models.ForeignKey("dashboard.User", on_delete=models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)
     note = models.TextField(blank=True)
+    key = models.CharField(max_length=64, blank=True, help_text="One-time key of the form that asked.")
+    list_digest = models.CharField(
+        max_length=64, help_text="Of the list as it was asked for; another list is not approved."
+    )
 
     class Meta:
         indexes = [models.Index(fields=["state", "expires_at"], name="approval_due")]

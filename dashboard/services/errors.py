@@ -20,6 +20,14 @@ class Refused(ServiceError):
         self.field = field
 
 
+class NeedsSecondPerson(Refused):
+    """A policy asks for somebody else's approval first; nothing was sent. `policy` is the strictest that fits."""
+
+    def __init__(self, message: str, *, policy: Any) -> None:
+        super().__init__(message)
+        self.policy = policy
+
+
 class NotAllowed(ServiceError):
     """The person lacks a right for `action`."""
 

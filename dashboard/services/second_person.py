@@ -1,0 +1,89 @@
+"""Whether a deed needs a second person: the policies of an account, weighed against a frozen list or a single deed.
+
+The one rule: every policy that fits counts, and the strictest is named; a policy of one workflow can tighten the general one,
+never loosen it.
+"""
+
+import hashlib
+import json
+
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import (
+    Account,
+    Approval,
+    ApprovalState,
+    Batch,
+    BatchItem,
+    BatchState,
+    ItemState,
+    OperationKind,
+    Policy,
+    Workflow,
+)
+from dashboard.services.errors import NeedsSecondPerson
+
+NOT_OF_THE_LIST = (ItemState.INVALID, ItemState.LEFT_OUT)
+CHUNK = 2000
+
+
+def policy_for(account: Account, workflow: Workflow | None, kind: str, count: int) -> Policy | None:
+    """The strictest policy under which so many deeds need a second person; for no workflow only the general one counts."""
+    rows = Policy.objects.filter(account=account, kind=kind, least_count__lte=count)
+    return _strictest(rows.filter(Q(workflow=workflow) | Q(workflow=None)))
+
+
+def needed_for(batch: Batch) -> Policy | None:
+    """The policy that still holds this list back; None when there is none, or a second person (or an admin alone) let it go."""
+    if is_let_go(batch):
+        return None
+    counts = dict(listed(batch).order_by().values_list("workflow_id").annotate(n=Count("pk")))
+    wanted = Q(workflow=None, least_count__lte=sum(counts.values()))
+    for workflow_id, count in counts.items():
+        wanted |= Q(workflow_id=workflow_id, least_count__lte=count)
+    return _strictest(Policy.objects.filter(wanted, account_id=batch.account_id, kind=batch.kind))
+
+
+def refuse_single(workflow: Workflow, kind: OperationKind) -> None:
+    """Raise NeedsSecondPerson where even one deed needs somebody else; asked by every service that sends a single deed."""
+    if policy := policy_for(workflow.account, workflow, kind, 1):
+        raise NeedsSecondPerson(needs_sentence(policy), policy=policy)
+
+
+def needs_sentence(policy: Policy) -> str:
+    """Why it cannot start now, for the person who wanted it."""
+    where = f"of {policy.workflow}" if policy.workflow else "in this account"
+    if policy.least_count == 1:
+        return f"Each {policy.kind} {where} needs a second person. Nothing was sent."
+    return f"From {policy.least_count:,} on, a {policy.kind} {where} needs a second person. Nothing was sent."
+
+
+def is_let_go(batch: Batch) -> bool:
+    """Whether the list, as it is now, was approved and not too long ago, or started by an admin without a second person."""
+    approval = Approval.objects.filter(batch=batch).first()
+    if approval is None or approval.state not in (ApprovalState.APPROVED, ApprovalState.BROKEN):
+        return False
+    if approval.expires_at <= timezone.now():
+        return False
+    # Once it runs nobody can change the list any more, while its inputs are erased one by one.
+    return batch.state != BatchState.PLANNED or approval.list_digest == digest_of(batch)
+
+
+def listed(batch: Batch) -> QuerySet[BatchItem]:
+    """The deeds that the list asks for: without rows with errors and those that were left out."""
+    return BatchItem.objects.filter(batch=batch).exclude(state__in=NOT_OF_THE_LIST)
+
+
+def digest_of(batch: Batch) -> str:
+    """A digest of everything that the second person judges, so that any later change of it is noticed."""
+    names = ("position", "workflow_id", "instance_id", "label", "sealed_inputs")
+    head = (batch.kind, str(batch.workflow_id), str(batch.contract_id), batch.reason)
+    digest = hashlib.sha256(json.dumps(head).encode())
+    for row in listed(batch).order_by("position").values_list(*names).iterator(chunk_size=CHUNK):
+        digest.update(json.dumps([str(value) for value in row]).encode())
+    return digest.hexdigest()
+
+
+def _strictest(rows: QuerySet[Policy]) -> Policy | None:
+    return rows.select_related("workflow").order_by("least_count", F("workflow_id").asc(nulls_last=True)).first()
