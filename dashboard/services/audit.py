@@ -16,10 +16,22 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard.facts import current_facts
-from dashboard.models import Account, AuditEntry, AuditHead, Instance, Membership, Operation, SavedView, User, Workflow
+from dashboard.models import (
+    Account,
+    AuditEntry,
+    AuditHead,
+    Batch,
+    Instance,
+    Membership,
+    Operation,
+    Policy,
+    SavedView,
+    User,
+    Workflow,
+)
 
 Result = AuditEntry.Result
-Object = Account | Instance | Membership | SavedView | User | Workflow
+Object = Account | Batch | Instance | Membership | Policy | SavedView | User | Workflow
 CHAINED = [
     field.name for field in AuditEntry._meta.concrete_fields if field.name not in {"hash"}
 ]  # every column but the hash itself
@@ -87,6 +99,8 @@ def _described(subject: Object | None) -> dict[str, str]:
     if isinstance(subject, Instance):
         described["workflow_id"] = str(subject.workflow_id)
         described["started_by"] = subject.started_by
+    if isinstance(subject, Batch | Policy) and subject.workflow_id:
+        described["workflow_id"] = str(subject.workflow_id)
     return described
 
 

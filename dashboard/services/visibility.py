@@ -15,6 +15,7 @@ from django.utils import timezone
 from dashboard.models import (
     PROOF_LIFETIME,
     AuditEntry,
+    Batch,
     Connection,
     Instance,
     InstanceDenial,
@@ -27,7 +28,7 @@ from dashboard.models import (
 )
 
 Scope = Literal["all", "own", "nothing", "unknown"]
-_NOT_ABOUT_INSTANCES = ("membership", "account", "user", "savedview", "")
+_NOT_ABOUT_INSTANCES = ("membership", "account", "user", "savedview", "policy", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,14 @@ def _open_workflow_ids(membership: Membership) -> list[UUID]:
 def visible_operations(membership: Membership) -> QuerySet[Operation]:
     """What this person sent, and for a proven manager what everybody sent in the account."""
     rows = Operation.objects.filter(account_id=membership.account_id)
+    if is_connected(membership) and membership.is_manager_now:
+        return rows
+    return rows.filter(actor_id=membership.user_id) if membership.is_active else rows.none()
+
+
+def visible_batches(membership: Membership) -> QuerySet[Batch]:
+    """Bulk runs of this person, and for a proven manager those of everybody in the account."""
+    rows = Batch.objects.filter(account_id=membership.account_id)
     if is_connected(membership) and membership.is_manager_now:
         return rows
     return rows.filter(actor_id=membership.user_id) if membership.is_active else rows.none()
