@@ -4,38 +4,30 @@ The one rule: what is typed reaches Docusign as the type that the contract names
 that says what to write.
 """
 
-import re
-from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from dashboard.forms.json_values import NotExact, as_json, exact_number, read_json
+from dashboard.models import InputRule
+from dashboard.services import input_rules
+from dashboard.services.input_values import (
+    LEFT_OUT,
+    LIST_HINT,
+    NUMBER,
+    OBJECT_HINT,
+    BadValue,
+    Spec,
+    is_date,
+    moment_of,
+    quoted,
+    value_of,
+)
+from dashboard.services.json_values import NotExact, as_json, read_json
 from dashboard.wording import visible
 
-Spec = Mapping[str, Any]
 LONG = 80
-NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-GROUPED = re.compile(r"[0-9]{1,3}([.,' ])[0-9]{3}(\1[0-9]{3})*")
-
-
-class LeftOut:
-    """Stands for an input that is not sent, so that Docusign may use its default."""
-
-    def __bool__(self) -> bool:
-        return False
-
-
-LEFT_OUT = LeftOut()
-
-
-def quoted(text: str) -> str:
-    """What was typed, short enough for a sentence, with unseen characters shown (S-4)."""
-    shown = visible(text)
-    return f"“{shown[:60]}…”" if len(shown) > 60 else f"“{shown}”"
 
 
 class Input(forms.Field):
@@ -44,19 +36,49 @@ class Input(forms.Field):
     word: ClassVar[str] = "text"
     hint: ClassVar[str] = ""
     is_new = False
+    is_locked = False
 
-    def __init__(self, spec: Spec, *, shown: str | None = None) -> None:
-        self.spec = spec
+    def __init__(self, spec: Spec, *, shown: str | None = None, rule: InputRule | None = None) -> None:
+        self.spec, self.rule = spec, rule
         self.is_optional = bool(spec["has_default"])
+        self.may_be_left_out = self.is_optional and not (rule and rule.is_required)
+        self.has_choices = input_rules.has_choices(rule, spec)
         self.kind = self.word
+        self.spelling = spec["name"] if rule and rule.label else ""  # stays in sight beside our own label
         self.default_text = initial = self.as_text(spec["default"]) if self.is_optional else ""
         super().__init__(
             required=False,
-            label=spec["name"],
+            label=rule.label if rule and rule.label else spec["name"],
             initial=initial,
-            help_text=self.explain(initial),
-            widget=self.make_widget(initial if shown is None else shown),
+            help_text=" ".join(filter(None, [*input_rules.hints(rule, spec), self.explain(initial)])),
+            widget=(self.choice_widget if self.has_choices else self.make_widget)(initial if shown is None else shown),
         )
+
+    def choice_widget(self, shown: str) -> forms.Widget:
+        """The choices of the rule; a value that is none of them stays in sight until it is changed."""
+        default = self.as_default() if self.is_optional else ""
+        empty = f"Leave out (default: {visible(default)[:60] or 'empty'})" if self.may_be_left_out else "Choose one"
+        allowed = list(self.rule.choices) if self.rule else []
+        choices = [("", empty), *((text, visible(text)) for text in allowed)]
+        if shown and shown not in allowed:
+            is_one = any(input_rules.is_choice(self.spec["kind"], text, shown) for text in allowed)
+            choices.append((shown, visible(shown) if is_one else f"{quoted(shown)}, not one of the choices"))
+        return forms.Select(choices=choices)
+
+    def lock(self, value: Any, by: str) -> None:
+        """Show the value of a preset, and let nobody send another one."""
+        self.is_locked, self.locked_value, self.locked_by = True, value, by
+        self.initial = shown = "" if value is LEFT_OUT else self.as_text(value)
+        is_long = len(shown) > LONG or "\n" in shown
+        self.widget = forms.Textarea(attrs={"rows": 4}) if is_long else forms.TextInput()
+        self.widget.attrs["readonly"] = True
+        kept = "left out" if value is LEFT_OUT else "set"
+        self.help_text = " ".join(
+            filter(None, [f"Locked: {kept} by the preset {quoted(by)}.", *input_rules.hints(self.rule, self.spec)])
+        )
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if self.is_locked else super().bound_data(data, initial)
 
     def make_widget(self, shown: str) -> forms.Widget:
         # A one-line field would drop line breaks of a value, so such a value gets a field of many lines.
@@ -66,10 +88,10 @@ class Input(forms.Field):
 
     def explain(self, initial: str) -> str:
         """The hint: what to write, and what happens without it."""
-        return " ".join(filter(None, [self.hint, self.leaving_out(initial)]))
+        return " ".join(filter(None, ["" if self.has_choices else self.hint, self.leaving_out(initial)]))
 
     def leaving_out(self, initial: str) -> str:
-        if not self.is_optional:
+        if not self.may_be_left_out or self.has_choices:
             return ""
         default = self.as_default()
         name = f" ({quoted(default)})" if default and len(default) <= 60 and default != initial else ""
@@ -84,20 +106,13 @@ class Input(forms.Field):
         return value if isinstance(value, str) else "" if value is None else as_json(value)
 
     def clean(self, value: Any) -> Any:
-        text = "" if value is None else str(value).replace("\r\n", "\n")
-        if "\0" in text:
-            raise ValidationError("It holds the character U+0000, which cannot be sent. Remove it.")
-        if text.strip():
-            return self.read(text)
-        if self.is_optional:
-            return LEFT_OUT
-        raise ValidationError(self.missing(), code="missing")
-
-    def missing(self) -> str:
-        return "The workflow has no default for this, so write a value."
-
-    def read(self, text: str) -> Any:
-        return text
+        try:
+            found = value_of(self.spec, "" if value is None else str(value))
+        except BadValue as error:
+            raise ValidationError(error.message, code="missing" if error.is_missing else None) from error
+        if said := input_rules.problems(self.rule, self.spec, None if found is LEFT_OUT else found):
+            raise ValidationError(said, code="missing" if found is LEFT_OUT else None)
+        return found
 
     def accept(self, value: Any) -> Any:
         """Check a value of raw JSON; returns what is sent."""
@@ -119,30 +134,10 @@ class NumberInput(Input):
             return value.strip()
         return as_json(value) if is_number else ""
 
-    def read(self, text: str) -> int | float:
-        text = text.strip()
-        if not NUMBER.fullmatch(text):
-            raise ValidationError(f"{quoted(text)} is not a number. {instead_of(text)}")
-        try:
-            return exact_number(text)
-        except NotExact as error:
-            raise ValidationError(str(error)) from error
-
     def accept(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValidationError("write a number without quotes")
         return value
-
-
-def instead_of(text: str) -> str:
-    """What to write instead of something that is nearly a number."""
-    digits = re.sub(r"[^0-9.,' -]", "", text).strip(" .,'")
-    bare = digits.lstrip("-")
-    sign = "-" if digits.startswith("-") else ""
-    if GROUPED.fullmatch(bare):
-        return f"Write {sign}{re.sub('[^0-9]', '', bare)}"
-    candidate = sign + bare.replace(" ", "").replace("'", "").replace(",", ".")
-    return f"Write {candidate}" if NUMBER.fullmatch(candidate) else "Write digits, such as 12500"
 
 
 class YesNoInput(Input):
@@ -150,7 +145,7 @@ class YesNoInput(Input):
 
     def make_widget(self, shown: str) -> forms.Widget:
         choices = [("true", "Yes"), ("false", "No")]
-        if self.is_optional:
+        if self.may_be_left_out:
             default = {"true": "yes", "false": "no"}.get(
                 self.as_text(self.spec["default"]), self.as_default() or "empty"
             )
@@ -163,14 +158,6 @@ class YesNoInput(Input):
     def as_text(self, value: Any) -> str:
         text = str(value).strip().lower()
         return text if text in {"true", "false"} else ""
-
-    def missing(self) -> str:
-        return "Choose yes or no; the workflow has no default for this."
-
-    def read(self, text: str) -> bool:
-        if text not in {"true", "false"}:
-            raise ValidationError("Choose yes or no.")
-        return text == "true"
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, bool):
@@ -185,24 +172,12 @@ class DateInput(Input):
         return forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
     def as_text(self, value: Any) -> str:
-        return value if isinstance(value, str) and _is_date(value) else ""
-
-    def read(self, text: str) -> str:
-        if not _is_date(text.strip()):
-            raise ValidationError(f"{quoted(text)} is not a date. Write it like 2026-06-01")
-        return text.strip()
+        return value if isinstance(value, str) and is_date(value) else ""
 
     def accept(self, value: Any) -> Any:
-        if not isinstance(value, str) or not _is_date(value):
+        if not isinstance(value, str) or not is_date(value):
             raise ValidationError('write a date in quotes, like "2026-06-01"')
         return value
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return len(text) == 10 and bool(date.fromisoformat(text))
-    except ValueError:
-        return False
 
 
 class DateTimeInput(Input):
@@ -218,41 +193,17 @@ class DateTimeInput(Input):
         )
 
     def as_text(self, value: Any) -> str:
-        moment = _moment(value)
+        moment = moment_of(value)
         if moment is None:
             return ""
         local = moment if timezone.is_naive(moment) else timezone.localtime(moment)
         return local.replace(tzinfo=None).isoformat(timespec="seconds")
 
-    def read(self, text: str) -> str:
-        moment = _moment(text.strip())
-        if moment is None:
-            raise ValidationError(f"{quoted(text)} is not a date with a time. Write it like 2026-06-01T09:30:00")
-        return self.with_offset(moment).isoformat()
-
-    def with_offset(self, moment: datetime) -> datetime:
-        if timezone.is_aware(moment):
-            return moment
-        zone = timezone.get_current_timezone()
-        first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
-        if first.utcoffset() != second.utcoffset():
-            raise ValidationError(
-                "The clocks change at this time, so it is missing or comes twice. Add an offset in the raw JSON, such as +02:00"
-            )
-        return first
-
     def accept(self, value: Any) -> Any:
-        moment = _moment(value)
+        moment = moment_of(value)
         if moment is None or timezone.is_naive(moment):
             raise ValidationError('write a date with time and offset in quotes, like "2026-06-01T09:30:00+02:00"')
         return value
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) and len(value) > 10 else None
-    except ValueError:
-        return None
 
 
 class JsonInput(Input):
@@ -273,18 +224,6 @@ class JsonInput(Input):
                 return ""
         return as_json(value, indent=2) if isinstance(value, self.opens) else ""
 
-    def read(self, text: str) -> Any:
-        try:
-            value = read_json(text)
-        except NotExact as error:
-            raise ValidationError(f"{error} {self.hint}") from error
-        if not isinstance(value, self.opens):
-            raise ValidationError(f"This is JSON, but not {self.noun()}. {self.hint}")
-        return value
-
-    def noun(self) -> str:
-        return "an object" if self.opens is dict else "a list"
-
     def accept(self, value: Any) -> Any:
         if not isinstance(value, self.opens):
             raise ValidationError(f"write {self.noun()}")
@@ -293,30 +232,28 @@ class JsonInput(Input):
 
 class ObjectInput(JsonInput):
     word = "object"
-    hint = 'Written as JSON, such as {"city": "Hamburg"}.'
+    hint = OBJECT_HINT
 
 
 class ListInput(JsonInput):
     word = "list"
-    hint = 'Written as JSON, such as ["EU", "UK"].'
+    hint = LIST_HINT
     opens = list
 
 
 class UnknownInput(Input):
     """A type that this console does not know: text, with a note."""
 
-    def __init__(self, spec: Spec, *, shown: str | None = None) -> None:
-        super().__init__(spec, shown=shown)
+    def __init__(self, spec: Spec, *, shown: str | None = None, rule: InputRule | None = None) -> None:
+        super().__init__(spec, shown=shown, rule=rule)
         self.kind = quoted(spec["data_type"]) if spec["data_type"] else "no type given"
 
     def explain(self, initial: str) -> str:
+        if self.has_choices:
+            return ""
         named = f"calls this type {quoted(self.spec['data_type'])}" if self.spec["data_type"] else "names no type"
         note = f"Docusign {named} and does not list its choices. Type the value exactly as the workflow expects it."
         return " ".join(filter(None, [note, self.leaving_out(initial)]))
-
-    def read(self, text: str) -> Any:
-        # A default that is no text stays what it is for as long as nobody changes it.
-        return self.spec["default"] if self.is_optional and text == self.default_text else text
 
     def accept(self, value: Any) -> Any:
         return value
@@ -333,6 +270,6 @@ KINDS: dict[str, type[Input]] = {
 }
 
 
-def input_for(spec: Spec, *, shown: str | None = None) -> Input:
-    """The form field for one input of a contract."""
-    return KINDS.get(spec["kind"], UnknownInput)(spec, shown=shown)
+def input_for(spec: Spec, *, shown: str | None = None, rule: InputRule | None = None) -> Input:
+    """The form field for one input of a contract, narrowed by the team's own rule for it."""
+    return KINDS.get(spec["kind"], UnknownInput)(spec, shown=shown, rule=rule)

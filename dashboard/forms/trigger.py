@@ -14,8 +14,8 @@ from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.confirm import new_key, show_instead
 from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for, quoted
-from dashboard.forms.json_values import NotExact, as_json, read_json
 from dashboard.forms.strict import ALWAYS_SENT, StrictForm
+from dashboard.services.json_values import NotExact, as_json, read_json
 from dashboard.wording import visible
 
 MAX_INPUT_BYTES = 64 * 1024

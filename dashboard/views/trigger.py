@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard import htmx, stamps
 from dashboard.forms.confirm import new_key
-from dashboard.forms.json_values import as_json
 from dashboard.forms.preview import preview_text
 from dashboard.forms.trigger import (
     MAX_NAME,
@@ -30,6 +29,7 @@ from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import contracts, due, obstacles, operations
 from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused, StoreBusy
+from dashboard.services.json_values import as_json
 from dashboard.services.sign_in_gate import draft_token, take_draft
 from dashboard.services.visibility import visible_workflows
 from dashboard.views.frames import frame

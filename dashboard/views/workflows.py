@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import ConfirmForm
 from dashboard.forms.filters import WorkflowFilter
-from dashboard.forms.json_values import as_json
 from dashboard.models import Operation, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
@@ -30,6 +29,7 @@ from dashboard.services import (
     workflow_lists,
     workflows,
 )
+from dashboard.services.json_values import as_json
 from dashboard.services.sign_in_gate import local_path
 from dashboard.services.visibility import visible_workflows
 from dashboard.views import key_inputs
@@ -58,6 +58,7 @@ def index(request: PersonRequest) -> HttpResponse:
         "found": found,
         "sort": wanted["sort"],
         "rows": [with_ways(request, line) for line in found.lines],
+        "has_ticks": permissions.can(request.membership, "workflow.pause"),
     }
     return htmx.render(request, "workflows/index.html", "workflows/_workflows.html", context)
 
