@@ -27,6 +27,7 @@ from dashboard.services import page_stamps
 from dashboard.services.accounts import active_memberships
 from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError, StoreBusy
 from dashboard.services.sign_in_gate import keep_draft, sign_in_url
+from dashboard.uploads import MAX_BODY_BYTES, may_carry_file
 
 log = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -111,8 +112,10 @@ class SizeMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        announced = request.META.get("CONTENT_LENGTH") or "0"
-        if not str(announced).isdecimal() or int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        announced = str(request.META.get("CONTENT_LENGTH") or "0")
+        size = int(announced) if announced.isdecimal() else MAX_BODY_BYTES + 1
+        # Where a file is asked for, its upload handler stops reading at the limit, and the form says so.
+        if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and (size > MAX_BODY_BYTES or not may_carry_file(request)):
             raise RequestDataTooBig("The body is larger than any form of this console.")
         return self.get_response(request)
 

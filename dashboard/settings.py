@@ -39,6 +39,11 @@ DOCUSIGN_SERVICE_KEY = env.str("DOCUSIGN_SERVICE_KEY", default="")
 IS_SIMULATED = DOCUSIGN_ENVIRONMENT == "simulator"
 SYNC_INTERVAL_SECONDS = read_setting(env.int, "SYNC_INTERVAL_SECONDS", default=10 if IS_SIMULATED else 900)
 FULL_SYNC_INTERVAL_SECONDS = read_setting(env.int, "FULL_SYNC_INTERVAL_SECONDS", default=86_400)
+APPROVAL_HOURS = read_setting(env.int, "APPROVAL_HOURS", default=24)
+# A cancel cannot be taken back, so it waits this long before it is sent.
+UNDO_SECONDS = read_setting(env.int, "UNDO_SECONDS", default=10)
+BATCH_RATE_PER_SECOND = read_setting(env.float, "BATCH_RATE_PER_SECOND", default=5.0 if IS_SIMULATED else 0.5)
+BATCH_MAX_ROWS = read_setting(env.int, "BATCH_MAX_ROWS", default=10_000)
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # --- Stores ---------------------------------------------------------------------------------------------------------
@@ -166,6 +171,8 @@ CSRF_FAILURE_VIEW = "dashboard.views.problems.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+FILE_UPLOAD_HANDLERS = ["dashboard.uploads.MemoryUpload"]
 
 # W008: the proxy in front redirects. W021: preloading a domain is its owner's decision, not ours.
 SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
