@@ -66,17 +66,19 @@ class Page(Generic[Row]):
 
 
 def page_of(
-    rows: QuerySet[Row], column: str, *, size: int, after: str = "", before: str = "", is_descending: bool = True
+    rows: QuerySet[Row], *columns: str, size: int, after: str = "", before: str = "", is_descending: bool = True
 ) -> Page[Row]:
-    """The page after or before a cursor, ordered by one unique column; a cursor that cannot be read gives the first page."""
-    start = read_cursor(after, rows.model, [column])
-    end = None if start else read_cursor(before, rows.model, [column])
+    """The page after or before a cursor, in the order of columns of which the last is unique. What is no cursor gives the first."""
+    start = read_cursor(after, rows.model, columns)
+    end = None if start else read_cursor(before, rows.model, columns)
     is_down = is_descending != bool(end)
     if place := start or end:
-        rows = rows.filter(beyond([column], place, is_descending=is_down))
-    found = list(rows.order_by(f"{'-' if is_down else ''}{column}")[: size + 1])
+        rows = rows.filter(beyond(columns, place, is_descending=is_down))
+    found = list(rows.order_by(*(f"{'-' if is_down else ''}{column}" for column in columns))[: size + 1])
     kept = found[:size][::-1] if end else found[:size]
-    ends = [write_cursor([getattr(row, column)]) for row in (kept[0], kept[-1])] if kept else [None, None]
+    ends = (
+        [write_cursor([getattr(row, name) for name in columns]) for row in (kept[0], kept[-1])] if kept else [None] * 2
+    )
     if end:
         return Page(kept, ends[0] if len(found) > size else None, ends[1], False)
     return Page(kept, ends[0] if start else None, ends[1] if len(found) > size else None, start is None)
