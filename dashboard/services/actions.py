@@ -20,7 +20,7 @@ from dashboard.models import (
     Workflow,
     WorkflowState,
 )
-from dashboard.services import workflows
+from dashboard.services import second_person, workflows
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, extend_attempt, insert_sent, move
 from dashboard.services.errors import Refused, ServiceError
@@ -79,6 +79,7 @@ def _act(
     reason: str,
     instance: Instance | None = None,
 ) -> Operation:
+    second_person.refuse_single(workflow, kind)
     operation = Operation(
         key=key,
         kind=kind,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dashboard import crypto
 from dashboard.models import Membership, Operation, OperationKind, OperationState, User, Workflow
-from dashboard.services import contracts, instances, jobs
+from dashboard.services import contracts, instances, jobs, second_person
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, insert_sent, is_mine, move
 from dashboard.services.errors import Drifted, Refused, ServiceError
@@ -37,7 +37,8 @@ def trigger_workflow(
     key: str,
     contract_hash: str,
 ) -> Operation:
-    """Trigger as this person. Two calls: the contract, the trigger. Raises Drifted, Refused, DocusignUnavailable."""
+    """Trigger as this person. Two calls: the contract, the trigger. Raises Drifted, Refused, NeedsSecondPerson,
+    DocusignUnavailable."""
     started = time.monotonic()
     cleaned = clean_name(name)
     if not cleaned:
@@ -46,6 +47,7 @@ def trigger_workflow(
     digest = crypto.keyed_digest("payload", f"{workflow.pk}\n{cleaned}\n{payload}")
     if first := first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest):
         return first
+    second_person.refuse_single(workflow, OperationKind.TRIGGER)
     with before_sending():
         present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
         if present.digest != contract_hash:
