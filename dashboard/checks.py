@@ -28,6 +28,10 @@ SECRET_LENGTH = 50
 RSA_BITS = 2048
 HMAC_KEY_LENGTH = 32
 LARGEST_EVENT = 25 * 1024 * 1024  # more is never read
+LONGEST_APPROVAL_HOURS = 30 * 24
+SHORTEST_UNDO, LONGEST_UNDO = 10, 60
+FASTEST_BATCH = 50
+MOST_ROWS = 100_000
 CALLBACK_PATH = "/oauth/callback/"
 # These run before there is a configuration, or bring their own.
 NEED_NO_SETTINGS = frozenset({"demo", "simulator", "help", "version", "collectstatic", "makemigrations"})
@@ -164,8 +168,16 @@ def _figures() -> Iterator[str]:
         yield f"CONNECT_MAX_BODY_BYTES must be a whole number from 1 to {LARGEST_EVENT}."
     if settings.SYNC_INTERVAL_SECONDS <= 0:
         yield "SYNC_INTERVAL_SECONDS must be a whole number above 0."
+    if not 0 < settings.APPROVAL_HOURS <= LONGEST_APPROVAL_HOURS:
+        yield f"APPROVAL_HOURS must be a whole number from 1 to {LONGEST_APPROVAL_HOURS}."
     if settings.FULL_SYNC_INTERVAL_SECONDS < settings.SYNC_INTERVAL_SECONDS:
         yield "FULL_SYNC_INTERVAL_SECONDS must be a whole number no smaller than SYNC_INTERVAL_SECONDS."
+    if not SHORTEST_UNDO <= settings.UNDO_SECONDS <= LONGEST_UNDO:
+        yield f"UNDO_SECONDS must be a whole number from {SHORTEST_UNDO} to {LONGEST_UNDO}."
+    if not 0 < settings.BATCH_RATE_PER_SECOND <= FASTEST_BATCH:
+        yield f"BATCH_RATE_PER_SECOND must be a number above 0, at most {FASTEST_BATCH}."
+    if not 0 < settings.BATCH_MAX_ROWS <= MOST_ROWS:
+        yield f"BATCH_MAX_ROWS must be a whole number from 1 to {MOST_ROWS}."
     if settings.LOG_LEVEL not in LOG_LEVELS:
         yield "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
 

@@ -11,21 +11,32 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from dashboard.models import Account, AuditEntry, Instance, Operation, OperationKind, OperationState, Workflow
+from dashboard.models import (
+    Account,
+    AuditEntry,
+    BatchItem,
+    Instance,
+    ItemState,
+    Operation,
+    OperationKind,
+    OperationState,
+    Workflow,
+)
 from dashboard.services import audit
 from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.timings import SEND_LEASE
 
 State = OperationState
 EDGES: dict[str, frozenset[str]] = {
-    State.PLANNED: frozenset({State.SENT}),
+    State.PLANNED: frozenset({State.SENT, State.WITHDRAWN, State.REJECTED}),
     State.SENT: frozenset({State.CONFIRMED, State.REJECTED, State.UNKNOWN, State.PLANNED}),
     State.UNKNOWN: frozenset({State.CONFIRMED, State.REJECTED, State.PLANNED, State.NEEDS_PERSON}),
     State.NEEDS_PERSON: frozenset({State.CONFIRMED, State.REJECTED}),
     State.CONFIRMED: frozenset(),
     State.REJECTED: frozenset(),
+    State.WITHDRAWN: frozenset(),
 }
-FINAL = (State.CONFIRMED, State.REJECTED)
+FINAL = (State.CONFIRMED, State.REJECTED, State.WITHDRAWN)
 RESULTS = {
     State.PLANNED: AuditEntry.Result.OK,
     State.SENT: AuditEntry.Result.INTENT,
@@ -33,6 +44,7 @@ RESULTS = {
     State.REJECTED: AuditEntry.Result.REFUSED,
     State.UNKNOWN: AuditEntry.Result.UNKNOWN,
     State.NEEDS_PERSON: AuditEntry.Result.UNKNOWN,
+    State.WITHDRAWN: AuditEntry.Result.OK,
 }
 _DONE = {
     OperationKind.TRIGGER: "instance.triggered",
@@ -52,6 +64,7 @@ _ENDINGS = {
     State.UNKNOWN: "unknown",
     State.PLANNED: "planned_again",
     State.NEEDS_PERSON: "needs_person",
+    State.WITHDRAWN: "undone",
 }
 
 
@@ -78,15 +91,37 @@ def action_of(kind: str, state: str) -> str:
     return f"{_DOING[OperationKind(kind)]}_{_ENDINGS[OperationState(state)]}"
 
 
-def insert_sent(operation: Operation) -> bool:
-    """Commit the intent as sent, with its audit entry; False when its key is already used (U-1, U-7, A-2)."""
+def insert_sent(operation: Operation, *, item: BatchItem | None = None) -> bool:
+    """Commit the intent as sent, with its audit entry; False when its key is already used (U-1, U-7, A-2).
+
+    With the item of a bulk run that it carries out: False also when that one does not wait any more.
+    """
     now = timezone.now()
     operation.state, operation.fence, operation.attempts = State.SENT, 1, 1
     operation.sent_at, operation.lease_until = now, now + SEND_LEASE
     try:
         with transaction.atomic():
             operation.save(force_insert=True)
-            _audit(operation, State.SENT, Outcome(State.SENT, "", reason=operation.reason))
+            if item is not None and not _begin(item, operation):
+                raise _Taken
+            _audit(operation, State.SENT, Outcome(State.SENT, "", reason=operation.reason, detail=_place(item)))
+    except IntegrityError:
+        if Operation.objects.filter(key=operation.key).exists():
+            return False
+        raise
+    except _Taken:
+        return False
+    return True
+
+
+def insert_planned(operation: Operation, *, at: datetime) -> bool:
+    """Commit the intent to send at this time, with its audit entry; False when its key is already used (U-7)."""
+    operation.state, operation.next_check_at = State.PLANNED, at
+    try:
+        with transaction.atomic():
+            operation.save(force_insert=True)
+            planned = Outcome(State.PLANNED, "", reason=operation.reason, detail={"at": at.isoformat()})
+            _audit(operation, State.PLANNED, planned, action=f"{_DOING[OperationKind(operation.kind)]}_planned")
     except IntegrityError:
         if Operation.objects.filter(key=operation.key).exists():
             return False
@@ -109,6 +144,7 @@ def claim_planned(operation: Operation) -> bool:
         ):
             return False
         operation.refresh_from_db()
+        _follow(operation)
         _audit(operation, State.SENT, Outcome(State.SENT, "", detail={"attempt": operation.attempts}))
     return True
 
@@ -153,9 +189,36 @@ def move(operation: Operation, outcome: Outcome, *, action: str = "", actor: Any
         if not rows.update(fence=F("fence") + 1, **columns):
             return False
         operation.refresh_from_db()
+        _follow(operation)
         bump(operation.account_id)
         _audit(operation, to, outcome, action=action, actor=actor)
     return True
+
+
+class _Taken(Exception):
+    """The item of a bulk run does not wait any more: the intent is taken back with everything that belongs to it."""
+
+
+def _begin(item: BatchItem, operation: Operation) -> bool:
+    rows = BatchItem.objects.filter(pk=item.pk, attempt=item.attempt, state=ItemState.WAITING, operation=None)
+    return bool(rows.update(operation=operation, state=ItemState.SENT, message=""))
+
+
+def _follow(operation: Operation) -> None:
+    """The item of a bulk run shows the state of its operation. One that was not carried out keeps its inputs for a retry."""
+    state = operation.state
+    columns: dict[str, Any] = {"state": state, "message": operation.message}
+    if state == State.WITHDRAWN:
+        columns["state"] = ItemState.NOT_SENT
+    if state in FINAL:
+        columns["settled_at"] = operation.settled_at
+    if state == State.CONFIRMED:
+        columns |= {"sealed_inputs": "", "instance": operation.instance_id}
+    BatchItem.objects.filter(operation=operation).update(**columns)
+
+
+def _place(item: BatchItem | None) -> dict[str, Any]:
+    return {"batch": str(item.batch_id), "position": item.position} if item is not None else {}
 
 
 def _audit(operation: Operation, state: str, outcome: Outcome, *, action: str = "", actor: Any = None) -> None:

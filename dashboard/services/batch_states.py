@@ -1,0 +1,254 @@
+"""What becomes of a confirmed bulk run: held, paused, resumed, stopped, undone, retried, done.
+
+The one rule: each change is one conditional update on the state, with its audit entry in the same transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import (
+    UNDER_WAY_ITEMS,
+    Batch,
+    BatchItem,
+    BatchState,
+    ItemState,
+    Membership,
+    Operation,
+    OperationKind,
+    OperationState,
+    Role,
+    Sheet,
+    User,
+)
+from dashboard.services import audit, second_person
+from dashboard.services.edges import Outcome, move
+from dashboard.services.errors import NeedsSecondPerson, Refused
+from dashboard.services.instances import bump, lock_mirror
+from dashboard.services.store import before_sending
+
+State = BatchState
+Hold = Batch.Hold
+OPEN_ITEMS = (ItemState.WAITING, *UNDER_WAY_ITEMS)
+NOT_THEIRS = "Only {} or an admin can do this."
+WRONG_STATE = "This bulk run is {}, so that is not possible any more."
+PAUSED = "Paused by {}."
+STOPPED = "The run was stopped before this one."
+UNDONE = "The run was undone before anything was sent."
+TOO_LATE_TO_UNDO = "The time to undo is over; stop it instead."
+NOTHING_TO_RETRY = "There is nothing to try again: no row failed that surely did not run."
+
+
+def is_theirs(batch: Batch, membership: Membership) -> bool:
+    """Whether this person may pause, resume and stop it: their own, or any of the account for an admin."""
+    is_same_account = batch.account_id == membership.account_id
+    return is_same_account and (batch.actor_id == membership.user_id or membership.role == Role.ADMIN)
+
+
+def undo_window(batch: Batch) -> timedelta:
+    """How long it waits after the confirm: only a cancel cannot be taken back, so only a cancel waits."""
+    return timedelta(seconds=settings.UNDO_SECONDS if batch.kind == OperationKind.CANCEL else 0)
+
+
+def pause(batch: Batch, *, membership: Membership) -> Batch:
+    """Send nothing more until somebody resumes it; the call in flight goes on. Raises Refused."""
+    _refuse_others(batch, membership)
+    message = PAUSED.format(membership.user)
+    return _changed(
+        batch,
+        "batch.paused",
+        membership.user,
+        Q(state=State.RUNNING),
+        state=State.PAUSED,
+        hold=Hold.PERSON,
+        message=message,
+    )
+
+
+def resume(batch: Batch, *, membership: Membership) -> Batch:
+    """Go on from where it stands. What held it is looked at again before anything is sent. Raises Refused."""
+    _refuse_others(batch, membership)
+    return _changed(batch, "batch.resumed", membership.user, Q(state=State.PAUSED), **_going_on(batch))
+
+
+def resume_by_itself(batch: Batch) -> bool:
+    """Its person is connected to Docusign again (O-9)."""
+    held = Q(state=State.PAUSED, hold=Hold.RECONNECT)
+    return _change(batch, "batch.resumed", batch.actor, held, detail={"by": "connection"}, **_going_on(batch))
+
+
+def hold(batch: Batch, hold: Batch.Hold | str, message: str, drift: Sequence[str] = ()) -> bool:
+    """The runner finds that it cannot go on: every item keeps its place. False when it does not run any more."""
+    return _change(
+        batch,
+        "batch.held",
+        batch.actor,
+        Q(state=State.RUNNING),
+        reason=message,
+        detail={"hold": str(hold)},
+        state=State.PAUSED,
+        hold=hold,
+        message=message,
+        drift=list(drift),
+    )
+
+
+def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
+    """Send nothing more, for good: what waits is not sent, what is under way is still settled. Raises Refused (U-8)."""
+    _refuse_others(batch, membership)
+    batch.refresh_from_db()
+    if batch.state in (State.STOPPING, State.DONE):
+        return batch
+    running = Q(state__in=(State.PLANNED, State.RUNNING, State.PAUSED))
+    with before_sending(), transaction.atomic():
+        columns = {"state": State.STOPPING, "hold": Hold.NONE, "message": reason.strip(), "drift": []}
+        _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
+        _leave_waiting(batch, STOPPED)
+    wind_up(batch)
+    batch.refresh_from_db()
+    return batch
+
+
+def undo(batch: Batch, *, membership: Membership) -> Batch:
+    """Within the undo window: nothing was sent, and nothing will be. Raises Refused."""
+    _refuse_others(batch, membership)
+    in_time = Q(state__in=(State.RUNNING, State.PAUSED), starts_at__gt=timezone.now())
+    with before_sending(), transaction.atomic():
+        columns = {"state": State.DONE, "hold": Hold.NONE, "message": UNDONE, "ended_at": timezone.now()}
+        if not _change(batch, "batch.undone", membership.user, in_time, **columns):
+            raise Refused(TOO_LATE_TO_UNDO)
+        _leave_waiting(batch, UNDONE)
+        Sheet.objects.filter(batch_id=batch.pk).delete()
+    batch.refresh_from_db()
+    return batch
+
+
+def retry(batch: Batch, *, membership: Membership, key: str) -> int:
+    """Send again what surely did not run: refused and not sent items; how many. The same form once more sends nothing more."""
+    _refuse_others(batch, membership)
+    batch.refresh_from_db()
+    if batch.confirm_key == key:
+        return batch.items.filter(state=ItemState.WAITING).count()
+    if policy := second_person.needed_for(batch):
+        raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
+    starts_at = timezone.now() + undo_window(batch)
+    with before_sending(), transaction.atomic():
+        may = Q(state__in=(State.DONE, State.RUNNING, State.PAUSED)) & ~Q(confirm_key=key)
+        number = _retriable(batch).count()
+        if not number:
+            raise Refused(NOTHING_TO_RETRY)
+        columns = _going_on(batch) | {"starts_at": starts_at, "next_send_at": starts_at}
+        _changed(
+            batch,
+            "batch.retried",
+            membership.user,
+            may,
+            detail={"count": number},
+            confirm_key=key,
+            ended_at=None,
+            **columns,
+        )
+        # An operation belongs to one attempt; that of the last one stays as it is, and the item gets another.
+        return _retriable(batch).update(
+            state=ItemState.WAITING, attempt=F("attempt") + 1, operation=None, message="", settled_at=None
+        )
+
+
+def wind_up(batch: Batch) -> bool:
+    """Of a run that stops: what was to be sent again is not, and it is done once nothing is in flight."""
+    planned = Operation.objects.filter(item__batch_id=batch.pk, state=OperationState.PLANNED)
+    for operation in planned.select_related("actor", "workflow", "instance"):
+        move(operation, Outcome(OperationState.WITHDRAWN, STOPPED))
+    return finish(batch)
+
+
+def finish(batch: Batch) -> bool:
+    """Done, when nothing more will happen by itself: what needs a person may wait for one for long."""
+    is_open = BatchItem.objects.filter(batch=OuterRef("pk"), state__in=OPEN_ITEMS)
+    over = Q(state__in=(State.RUNNING, State.STOPPING)) & ~Q(Exists(is_open))
+    if BatchItem.objects.filter(batch_id=batch.pk, state__in=OPEN_ITEMS).exists():
+        return False
+    outcomes = {state: number for state, number in _outcomes(batch) if number}
+    with transaction.atomic():
+        is_done = _change(
+            batch,
+            "batch.done",
+            batch.actor,
+            over,
+            detail=outcomes,
+            state=State.DONE,
+            message="",
+            ended_at=timezone.now(),
+        )
+        if is_done:
+            Sheet.objects.filter(batch_id=batch.pk).delete()
+    return is_done
+
+
+def _outcomes(batch: Batch) -> list[tuple[str, int]]:
+    rows = BatchItem.objects.filter(batch_id=batch.pk)
+    return [(state.value, rows.filter(state=state).count()) for state in ItemState]
+
+
+def _going_on(batch: Batch) -> dict[str, Any]:
+    """The columns of a run that runs again; the pace counts from now, so nothing is made up for."""
+    now = timezone.now()
+    earliest = [moment for moment in (batch.starts_at, batch.next_send_at) if moment]
+    return {
+        "state": State.RUNNING,
+        "hold": Hold.NONE,
+        "message": "",
+        "drift": [],
+        "next_send_at": max([now, *earliest]),
+    }
+
+
+def _retriable(batch: Batch) -> QuerySet[BatchItem]:
+    rows = BatchItem.objects.filter(batch_id=batch.pk, state__in=(ItemState.REJECTED, ItemState.NOT_SENT))
+    return rows.exclude(sealed_inputs="") if batch.kind == OperationKind.TRIGGER else rows
+
+
+def _leave_waiting(batch: Batch, why: str) -> None:
+    waiting = BatchItem.objects.filter(batch_id=batch.pk, state=ItemState.WAITING)
+    waiting.update(state=ItemState.NOT_SENT, message=why, settled_at=timezone.now())
+
+
+def _refuse_others(batch: Batch, membership: Membership) -> None:
+    if not is_theirs(batch, membership):
+        raise Refused(NOT_THEIRS.format(batch.actor))
+
+
+def _changed(batch: Batch, action: str, actor: User, when: Q, **columns: Any) -> Batch:
+    """As `_change`, for what a person asked for. Raises Refused."""
+    with before_sending():
+        if not _change(batch, action, actor, when, **columns):
+            batch.refresh_from_db()
+            raise Refused(WRONG_STATE.format(batch.look.label.lower()))
+    return batch
+
+
+def _change(
+    batch: Batch,
+    action: str,
+    actor: User,
+    when: Q,
+    *,
+    reason: str = "",
+    detail: dict[str, Any] | None = None,
+    **columns: Any,
+) -> bool:
+    with transaction.atomic():
+        lock_mirror(batch.account_id)
+        if not Batch.objects.filter(when, pk=batch.pk).update(**columns):
+            return False
+        batch.refresh_from_db()
+        bump(batch.account_id)
+        audit.record(
+            action, actor=actor, account=batch.account, subject=batch, reason=reason or batch.reason, detail=detail
+        )
+    return True
