@@ -16,7 +16,6 @@ from dashboard.models import (
     ApprovalState,
     Batch,
     BatchItem,
-    BatchState,
     ItemState,
     OperationKind,
     Policy,
@@ -24,7 +23,7 @@ from dashboard.models import (
 )
 from dashboard.services.errors import NeedsSecondPerson
 
-NOT_OF_THE_LIST = (ItemState.INVALID, ItemState.LEFT_OUT)
+NOT_OF_THE_LIST = (ItemState.INVALID, ItemState.LEFT_OUT, ItemState.SKIPPED)
 CHUNK = 2000
 
 
@@ -66,12 +65,12 @@ def is_let_go(batch: Batch) -> bool:
         return False
     if approval.expires_at <= timezone.now():
         return False
-    # Once it runs nobody can change the list any more, while its inputs are erased one by one.
-    return batch.state != BatchState.PLANNED or approval.list_digest == digest_of(batch)
+    # Once it was started nobody can change the list any more, while its inputs are erased one by one.
+    return batch.confirmed_at is not None or approval.list_digest == digest_of(batch)
 
 
 def listed(batch: Batch) -> QuerySet[BatchItem]:
-    """The deeds that the list asks for: without rows with errors and those that were left out."""
+    """The deeds that the list asks for: without rows with errors, those left out, and those that had ended already."""
     return BatchItem.objects.filter(batch=batch).exclude(state__in=NOT_OF_THE_LIST)
 
 
