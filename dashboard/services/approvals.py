@@ -1,0 +1,230 @@
+"""Asking a second person for a frozen list, and what came of it: approved, declined, withdrawn, expired, or started without one.
+
+The one rule: who asks never decides; each deed is one conditional update with its audit entry, so that of two only one counts.
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import Approval, ApprovalState, Batch, BatchState, Membership, Role
+from dashboard.services import audit, batches
+from dashboard.services.errors import Refused
+from dashboard.services.instances import bump, lock_mirror
+from dashboard.services.second_person import digest_of, listed, needed_for
+from dashboard.services.visibility import is_connected, own_id, visible_batches
+
+State = ApprovalState
+ASKABLE = (BatchState.PLANNED, BatchState.DONE)  # a list that is done is asked for again before a retry
+OVER = (State.DECLINED, State.EXPIRED, State.WITHDRAWN)
+CHANGED = (
+    "The list was changed after a second person was asked, so the request is void. Look at the list and ask again."
+)
+MOVED = "This request was already decided, withdrawn or changed. Nothing was changed."
+NOT_SEEN = "This page showed an older request. Look at the list once more. Nothing was changed."
+
+
+def visible_approvals(membership: Membership) -> QuerySet[Approval]:
+    """Requests over bulk runs that this person may see."""
+    rows = Approval.objects.filter(batch__in=visible_batches(membership))
+    return rows.select_related("batch", "batch__actor", "batch__workflow", "batch__account", "decided_by")
+
+
+def waiting_for(membership: Membership) -> QuerySet[Approval]:
+    """Requests that this person could decide now."""
+    if membership.role == Role.VIEWER or not (is_connected(membership) and membership.is_manager_now):
+        return visible_approvals(membership).none()
+    rows = visible_approvals(membership).filter(state=State.WAITING, expires_at__gt=timezone.now())
+    return rows.exclude(batch__actor_id=membership.user_id)
+
+
+def ask(batch: Batch, *, membership: Membership, reason: str, key: str) -> Approval:
+    """Ask somebody else to look at the list as it is now. The same form again gives the first request."""
+    if first := Approval.objects.filter(batch=batch, key=key).first():
+        return first
+    batch = Batch.objects.select_related("account", "actor").get(pk=batch.pk)
+    _refuse_asking(batch, membership, reason)
+    expires_at = timezone.now() + timedelta(hours=settings.APPROVAL_HOURS)
+    with transaction.atomic():
+        lock_mirror(batch.account_id)
+        if not Batch.objects.filter(pk=batch.pk, state=batch.state).update(reason=reason.strip()):
+            raise Refused("The list moved on meanwhile. Look at it once more; nothing was asked.")
+        batch.reason = reason.strip()
+        approval = _opened(batch, key=key, expires_at=expires_at, list_digest=digest_of(batch))
+        _record("approval.asked", approval, membership, reason=batch.reason)
+    return approval
+
+
+def _refuse_asking(batch: Batch, membership: Membership, reason: str) -> None:
+    if batch.actor_id != membership.user_id:
+        raise Refused(f"Only {batch.actor} can ask, because it runs with that person's connection to Docusign.")
+    if batch.state not in ASKABLE or batch.frozen_at is None or not listed(batch).exists():
+        raise Refused("There is no finished list that a second person could look at.")
+    if not reason.strip():
+        raise Refused("Write why it shall be done, for the person who decides.", field="reason")
+    if needed_for(batch) is None:
+        raise Refused("It needs no second person any more; start it yourself.")
+
+
+def _opened(batch: Batch, **columns: object) -> Approval:
+    """The request, anew or again after an earlier one ended."""
+    again = {"state": State.WAITING, "asked_at": timezone.now(), "decided_by": None, "decided_at": None, "note": ""}
+    lapsed = Q(state__in=OVER) | Q(expires_at__lte=timezone.now()) | ~Q(list_digest=columns["list_digest"])
+    if Approval.objects.filter(lapsed, batch=batch).update(**again, **columns):
+        return Approval.objects.select_related("batch").get(batch=batch)
+    try:
+        with transaction.atomic():
+            return Approval.objects.create(batch=batch, **columns)
+    except IntegrityError as error:
+        raise Refused("A second person was already asked for this list.") from error
+
+
+def decision_obstacle(approval: Approval, membership: Membership) -> str:
+    """Why this person cannot decide; empty when they can. The role is judged here too: it may have been taken meanwhile."""
+    batch = approval.batch
+    mine, theirs = own_id(membership), batch.actor.sub.strip("{}").lower()
+    if batch.actor_id == membership.user_id or (mine, membership.user.environment) == (theirs, batch.actor.environment):
+        return "You asked for it, so somebody else has to decide."
+    if membership.account_id != batch.account_id or membership.role == Role.VIEWER:
+        return "To decide you need the role operator or admin in this account."
+    if not (is_connected(membership) and membership.is_manager_now):
+        return "Only somebody to whom Docusign shows every instance of the account can judge the list."
+    if approval.state != State.WAITING:
+        return MOVED
+    return "The request has expired." if approval.expires_at <= timezone.now() else ""
+
+
+def approve(approval: Approval, *, membership: Membership, seen: str, note: str = "") -> Approval:
+    """Let the list go, and start it at once as its requester. `seen` is the digest of the list that the person looked at.
+
+    Raises Refused when it was approved but could not start; then the requester can start it until the approval expires.
+    """
+    requester = _decidable(approval, membership, seen)
+    if not _decide(approval, State.APPROVED, membership, note, action="approval.approved"):
+        raise Refused(MOVED)
+    start(approval, requester)
+    return approval
+
+
+def decline(approval: Approval, *, membership: Membership, note: str) -> Approval:
+    """Say no, and why."""
+    if obstacle := decision_obstacle(approval, membership):
+        raise Refused(obstacle)
+    if not note.strip():
+        raise Refused("Write why not, for the person who asked.", field="note")
+    if not _decide(approval, State.DECLINED, membership, note, action="approval.declined"):
+        raise Refused(MOVED)
+    return approval
+
+
+def withdraw(approval: Approval, *, membership: Membership) -> Approval:
+    """Take the request back; the list stays as it was."""
+    if approval.batch.actor_id != membership.user_id:
+        raise Refused("Only the person who asked can withdraw it.")
+    if not _decide(approval, State.WITHDRAWN, membership, "", action="approval.withdrawn"):
+        raise Refused(MOVED)
+    return approval
+
+
+def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str) -> Approval:
+    """An admin lets the list go without a second person: only with a reason, and told loudly. Starts it as its requester."""
+    batch = Batch.objects.select_related("account", "actor").get(pk=batch.pk)
+    if membership.role != Role.ADMIN or not visible_batches(membership).filter(pk=batch.pk).exists():
+        raise Refused("Only an admin who sees the list can start it without a second person.")
+    if not reason.strip():
+        raise Refused("Write why nobody else can decide. It is kept in the audit.", field="reason")
+    policy, requester = needed_for(batch), _requester_of(batch)
+    if policy is None or batch.state not in ASKABLE or batch.frozen_at is None:
+        raise Refused("It needs no second person, or is under way already. Nothing was changed.")
+    now = timezone.now()
+    columns = {
+        "state": State.BROKEN, "decided_by": membership.user, "decided_at": now, "note": reason.strip(),
+        "expires_at": now + timedelta(hours=settings.APPROVAL_HOURS), "list_digest": digest_of(batch),
+    }  # fmt: skip
+    if seen != columns["list_digest"]:
+        raise Refused(NOT_SEEN)
+    with transaction.atomic():
+        lock_mirror(batch.account_id)
+        earlier = Approval.objects.filter(batch=batch).exclude(state__in=(State.APPROVED, State.BROKEN))
+        if not earlier.update(**columns):
+            _, is_new = Approval.objects.get_or_create(batch=batch, defaults=columns)
+            if not is_new:
+                raise Refused(MOVED)
+        approval = Approval.objects.select_related("batch", "batch__account", "batch__actor").get(batch=batch)
+        detail = {"count": listed(batch).count(), "requester": str(batch.actor), "policy": str(policy)}
+        _record("approval.broken", approval, membership, reason=reason.strip(), detail=detail)
+    start(approval, requester)
+    return approval
+
+
+def start(approval: Approval, requester: Membership) -> None:
+    """Begin what was let go, as the person who asked for it; the list of a retry waits for that person's own click."""
+    if approval.batch.state == BatchState.PLANNED:
+        batches.confirm(
+            approval.batch, membership=requester, key=f"approval-{approval.pk}", reason=approval.batch.reason
+        )
+
+
+def expire_due() -> int:
+    """End the requests whose time is over, also approved ones that never started."""
+    unused = Q(state=State.APPROVED, batch__state=BatchState.PLANNED)
+    rows = Approval.objects.filter(Q(state=State.WAITING) | unused, expires_at__lte=timezone.now())
+    return sum(_decide(row, State.EXPIRED, None, "", action="approval.expired") for row in rows.select_related("batch"))
+
+
+def _decidable(approval: Approval, membership: Membership, seen: str) -> Membership:
+    """The requester's membership, when everything allows this person to approve exactly the list that they saw."""
+    if obstacle := decision_obstacle(approval, membership):
+        raise Refused(obstacle)
+    if seen != approval.list_digest:
+        raise Refused(NOT_SEEN)
+    if digest_of(approval.batch) != approval.list_digest:
+        _decide(approval, State.WITHDRAWN, None, CHANGED, action="approval.voided")
+        raise Refused(CHANGED)
+    return _requester_of(approval.batch)
+
+
+def _requester_of(batch: Batch) -> Membership:
+    """With whose rights and token it runs; refused when these are gone meanwhile."""
+    people = Membership.objects.select_related("user", "user__connection", "account")
+    requester = people.filter(user_id=batch.actor_id, account_id=batch.account_id).first()
+    if requester is None or not is_connected(requester):
+        raise Refused(f"{batch.actor} is not connected to Docusign, and it runs with that person's connection.")
+    if requester.role == Role.VIEWER:
+        raise Refused(f"{batch.actor} may only look by now; only an operator or admin can have it run.")
+    return requester
+
+
+def _decide(approval: Approval, state: ApprovalState, by: Membership | None, note: str, *, action: str) -> bool:
+    """One conditional update with its audit entry; False when somebody else was quicker, or the request is another one."""
+    rows = Approval.objects.filter(pk=approval.pk, state=approval.state, list_digest=approval.list_digest)
+    if state in (State.APPROVED, State.DECLINED):
+        rows = rows.filter(state=State.WAITING, expires_at__gt=timezone.now())
+    if state == State.WITHDRAWN:
+        rows = rows.filter(state=State.WAITING)
+    with transaction.atomic():
+        lock_mirror(approval.batch.account_id)
+        user = by.user if by else None
+        if not rows.update(state=state, decided_by=user, decided_at=timezone.now(), note=note.strip()):
+            return False
+        approval.refresh_from_db(fields=["state", "decided_by", "decided_at", "note"])
+        _record(action, approval, by, reason=note.strip())
+    return True
+
+
+def _record(
+    action: str, approval: Approval, by: Membership | None, *, reason: str, detail: dict[str, object] | None = None
+) -> None:
+    batch = approval.batch
+    bump(batch.account_id)
+    audit.record(
+        action,
+        actor=by.user if by else None,
+        account=batch.account,
+        subject=batch,
+        reason=reason,
+        detail=detail or {"count": listed(batch).count(), "requester": str(batch.actor)},
+    )
