@@ -139,7 +139,7 @@ def retry(batch: Batch, *, membership: Membership, key: str) -> int:
     starts_at = timezone.now() + undo_window(batch)
     with before_sending(), transaction.atomic():
         may = Q(state__in=(State.DONE, State.RUNNING, State.PAUSED)) & ~Q(confirm_key=key)
-        number = _retriable(batch).count()
+        number = retriable(batch).count()
         if not number:
             raise Refused(NOTHING_TO_RETRY)
         columns = _going_on(batch) | {"starts_at": starts_at, "next_send_at": starts_at}
@@ -154,7 +154,7 @@ def retry(batch: Batch, *, membership: Membership, key: str) -> int:
             **columns,
         )
         # An operation belongs to one attempt; that of the last one stays as it is, and the item gets another.
-        return _retriable(batch).update(
+        return retriable(batch).update(
             state=ItemState.WAITING, attempt=F("attempt") + 1, operation=None, message="", settled_at=None
         )
 
@@ -208,7 +208,8 @@ def _going_on(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _retriable(batch: Batch) -> QuerySet[BatchItem]:
+def retriable(batch: Batch) -> QuerySet[BatchItem]:
+    """Items that surely did not run and can be sent again."""
     rows = BatchItem.objects.filter(batch_id=batch.pk, state__in=(ItemState.REJECTED, ItemState.NOT_SENT))
     return rows.exclude(sealed_inputs="") if batch.kind == OperationKind.TRIGGER else rows
 
