@@ -13,8 +13,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 
-MAX_FILE_BYTES = 5 * 1024 * 1024
-WORTH_DRAINING = 4 * MAX_FILE_BYTES
+from dashboard.services.sheet_tables import MAX_BYTES
+
+WORTH_DRAINING = 4 * MAX_BYTES
 """A body up to here is read to its end and thrown away, so that the browser waits for the answer that says why."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Beyond this nobody chose a wrong file by mistake, and the answer is that of any other page."""
@@ -65,7 +66,7 @@ class MemoryUpload(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.held += len(raw_data)
-        if self.held > MAX_FILE_BYTES:
+        if self.held > MAX_BYTES:
             self.file = BytesIO()
             self.request.is_file_too_large = True  # type: ignore[union-attr]  # our own member, read by `was_too_large`
             raise StopUpload(connection_reset=self.announced > WORTH_DRAINING)
