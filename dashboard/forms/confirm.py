@@ -57,6 +57,16 @@ class CancelForm(ConfirmForm):
         self.fields["reason"].kind = "kept in the audit, not sent to Docusign"  # type: ignore[attr-defined]  # the word after a label; Django types no own members
 
 
+class BatchForm(CancelForm):
+    """Start a bulk run, with the reason for the audit; only a cancel cannot do without one."""
+
+    def __init__(self, *args: Any, is_required: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].required = is_required
+        if not is_required:
+            self.fields["reason"].help_text = "May be left out."
+
+
 class SettleForm(ConfirmForm):
     """Say what a person found out about an unknown outcome."""
 

@@ -14,7 +14,7 @@ from dashboard.models import Operation, OperationState
 from dashboard.person import PersonRequest
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, StoreBusy
 
-Act = Callable[[dict[str, Any]], Operation]
+Act = Callable[[dict[str, Any]], Any]
 UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409, StoreBusy: 503}
 
 
@@ -34,16 +34,23 @@ class Question:
     effects: list[dict[str, str]] = field(default_factory=list)
     names: list[dict[str, str]] = field(default_factory=list)
     names_note: str = ""
+    more: int = 0
+    action_url: str = ""  # where the answer goes, if not to the address that asks
 
 
-def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: Act) -> HttpResponse:
-    """Ask on GET; on POST act once and tell what came of it."""
+Tell = Callable[[PersonRequest, Question, ConfirmForm, Any], HttpResponse]
+
+
+def answer(
+    request: PersonRequest, question: Question, form: ConfirmForm, act: Act, tell: Tell | None = None
+) -> HttpResponse:
+    """Ask on GET; on POST act once and tell what came of it: of an operation, unless `tell` knows better."""
     if request.method != "POST":
         return ask(request, question, form)
     if not form.is_valid():
         return ask(request, question, form, status=422)
     try:
-        operation = act(form.cleaned_data)
+        result = act(form.cleaned_data)
     except Refused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
         return ask(request, question, form, status=422)
@@ -52,18 +59,19 @@ def answer(request: PersonRequest, question: Question, form: ConfirmForm, act: A
             raise  # the dialog stays as it is, and a toast says why
         form.add_error(None, error.message)
         return ask(request, question, form, status=UNREACHED[type(error)])
-    return _told(request, question, form, operation)
+    return (tell or told)(request, question, form, result)
 
 
 def ask(request: PersonRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
     """The question, in a dialog or as a page."""
-    names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names", "names_note")
+    names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names", "names_note", "more")
     context = {name: getattr(question, name) for name in names}
-    context |= {"form": form, "action_url": request.path, "error_title": "Nothing was changed"}
+    context |= {"form": form, "action_url": question.action_url or request.path, "error_title": "Nothing was changed"}
     return htmx.render(request, question.page, "components/_dialog.html", context, status=status)
 
 
-def _told(request: PersonRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:
+def told(request: PersonRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:
+    """The outcome of one operation."""
     page = reverse("operation", args=[operation.pk])
     if operation.state == OperationState.REJECTED and not question.is_report:
         form.add_error(None, operation.message or "Docusign refused it.")

@@ -1,0 +1,46 @@
+"""Cancels that wait for the end of their undo window, as pages show them. Its one rule: it reads; `undo.py` decides and sends."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from dashboard.models import Membership, Operation, OperationKind, OperationState, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A cancel that was not sent yet: how many seconds are left of how many, who asked, and whether this person can undo it."""
+
+    operation: Operation
+    seconds: int
+    of: int
+    is_theirs: bool
+
+
+def is_open(operation: Operation) -> bool:
+    """Whether it is a cancel that nobody has tried to send yet."""
+    return (
+        operation.kind == OperationKind.CANCEL and operation.state == OperationState.PLANNED and not operation.attempts
+    )
+
+
+def window_of(operation: Operation, membership: Membership) -> Window | None:
+    """The window of this operation; None when there is none, or none any more."""
+    if not is_open(operation):
+        return None
+    left = (operation.next_check_at - timezone.now()).total_seconds() if operation.next_check_at else 0.0
+    is_theirs = operation.actor_id == membership.user_id or membership.role == Role.ADMIN
+    return Window(operation, max(0, ceil(left)), settings.UNDO_SECONDS, is_theirs)
+
+
+def windows_of(instance_ids: Iterable[UUID], membership: Membership) -> dict[UUID, Window]:
+    """The open windows of these instances, by instance."""
+    rows = Operation.objects.filter(
+        kind=OperationKind.CANCEL, state=OperationState.PLANNED, attempts=0, instance_id__in=list(instance_ids)
+    )
+    found = (window_of(row, membership) for row in rows.select_related("actor"))
+    return {window.operation.instance_id: window for window in found if window and window.operation.instance_id}
