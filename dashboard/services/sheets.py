@@ -4,6 +4,7 @@ The one rule: of what is larger than 5 MB nothing more is read, and nothing in a
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from dashboard.services.sheet_tables import MAX_BYTES, SheetError, Table
 from dashboard.services.sheet_text import read_text
@@ -14,10 +15,18 @@ TEXT_ENDINGS = ("csv", "tsv", "txt")
 TOO_LARGE = "The file is larger than 5 MB. Split it into parts."
 
 
-def read_sheet(file_name: str, chunks: Iterable[bytes] | bytes) -> Table:
-    """The rows of an uploaded file, CSV or XLSX by its name. Raises SheetError."""
+class Uploaded(Protocol):
+    """A file as a form holds it."""
+
+    def chunks(self) -> Iterable[bytes]: ...
+
+
+def read_sheet(file_name: str, content: Uploaded | Iterable[bytes] | bytes | str) -> Table:
+    """The rows of an uploaded file, CSV or XLSX by its name; text is taken as pasted. Raises SheetError."""
+    if isinstance(content, str):
+        return read_pasted(content)
+    data = _held(content)
     ending = file_name.rpartition(".")[2].lower()
-    data = _held(chunks)
     if ending == "xlsx":
         return read_workbook(data)
     if ending not in TEXT_ENDINGS:
@@ -33,12 +42,12 @@ def read_pasted(text: str) -> Table:
     return read_text(data, is_pasted=True)
 
 
-def _held(chunks: Iterable[bytes] | bytes) -> bytearray | bytes:
+def _held(content: Uploaded | Iterable[bytes] | bytes) -> bytearray | bytes:
     """The content, of which nothing beyond the limit is read."""
-    if isinstance(chunks, bytes | bytearray):
-        if len(chunks) > MAX_BYTES:
-            raise SheetError(TOO_LARGE)
-        return chunks
+    if isinstance(content, bytes | bytearray):
+        chunks: Iterable[bytes] = (content,)
+    else:
+        chunks = content.chunks() if hasattr(content, "chunks") else content
     data = bytearray()
     for chunk in chunks:
         if len(data) + len(chunk) > MAX_BYTES:
