@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import Model
 
 from dashboard import crypto
-from dashboard.models import Connection, HookKey, Instance, Operation
+from dashboard.models import BatchItem, Connection, HookKey, Instance, Operation, Sheet
 from dashboard.services.hooks import key_place
+from dashboard.services.sheet_rows import item_place, table_place
 from dashboard.services.tokens import token_place
 from dashboard.services.triggers import payload_place, url_place
 
@@ -22,6 +23,8 @@ SEALED: tuple[tuple[type[Model], str, Place], ...] = (
     (Connection, "sealed_refresh_token", lambda row: token_place(row, "refresh_token")),
     (Instance, "sealed_url", lambda row: url_place(row.pk)),
     (Operation, "sealed_payload", payload_place),
+    (BatchItem, "sealed_inputs", item_place),
+    (Sheet, "sealed_table", lambda row: table_place(row.batch_id)),
     (HookKey, "sealed_key", key_place),
 )
 

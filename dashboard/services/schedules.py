@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
-from dashboard.services import contract_readings, deliveries, key_inputs, pace, reconcile, sync, tallies
+from dashboard.services import contract_readings, deliveries, key_inputs, pace, reconcile, sheet_purge, sync, tallies
 from dashboard.services.timings import HEARTBEAT_KEPT
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ REGULARS = (
     Regular("sync", timedelta(seconds=3), sync.run_due),
     Regular("deliveries", timedelta(seconds=0.5), deliveries.run_due),
     Regular("purge", timedelta(hours=1), deliveries.purge),
+    Regular("sheets", timedelta(hours=1), sheet_purge.purge),
     Regular("contracts", contract_readings.TURN, contract_readings.read_due),
     Regular("pace", timedelta(minutes=1), pace.measure_due),
     Regular("key inputs", timedelta(seconds=30), key_inputs.run_due),

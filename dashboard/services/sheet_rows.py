@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -87,24 +88,28 @@ def _sheet_of(batch: Batch) -> Sheet:
 
 
 def _opened(batch: Batch, sheet: Sheet) -> Table:
-    packed = base64.b64decode(crypto.unseal(sheet.sealed_table, *table_place(batch)))
+    packed = base64.b64decode(crypto.unseal(sheet.sealed_table, *table_place(batch.pk)))
     kept = json.loads(zlib.decompress(packed))
     return Table(kept["columns"], kept["rows"], kept["numbers"])
 
 
 def _sealed(batch: Batch, table: Table) -> str:
     text = json.dumps({"columns": table.columns, "rows": table.rows, "numbers": table.numbers}, ensure_ascii=False)
-    return crypto.seal(base64.b64encode(zlib.compress(text.encode(), 1)).decode(), *table_place(batch))
+    return crypto.seal(base64.b64encode(zlib.compress(text.encode(), 1)).decode(), *table_place(batch.pk))
 
 
-def table_place(batch: Batch) -> tuple[str, str, str]:
+def table_place(batch_id: UUID) -> tuple[str, str, str]:
     """Where the rows of a file are sealed to."""
-    return "batch", str(batch.pk), "table"
+    return "batch", str(batch_id), "table"
 
 
-def inputs_place(batch: Batch, position: int) -> tuple[str, str, str]:
+def item_place(item: BatchItem) -> tuple[str, str, str]:
     """Where the inputs of an item are sealed to."""
-    return "batch", str(batch.pk), str(position)
+    return inputs_place(item.batch_id, item.position)
+
+
+def inputs_place(batch_id: UUID, position: int) -> tuple[str, str, str]:
+    return "batch", str(batch_id), str(position)
 
 
 def _keep_open(batch: Batch, **columns: Any) -> None:
@@ -199,7 +204,7 @@ def _checked(batch: Batch, plan: Plan, table: Table) -> list[Row]:
     for position, (number, cells) in enumerate(zip(table.numbers, table.rows, strict=True), start=1):
         row = reader.read(position, number, cells)
         if row.payload:
-            row.payload = crypto.seal(row.payload, *inputs_place(batch, position))
+            row.payload = crypto.seal(row.payload, *inputs_place(batch.pk, position))
         rows.append(row)
     return rows
 
@@ -278,7 +283,7 @@ def preview_item(item: BatchItem) -> dict[str, Any]:
     """What will be sent for a row; the code at the end of the name is made when it goes."""
     if not item.sealed_inputs:
         raise Refused("The inputs of this row are not kept: it has errors, or it was sent already.")
-    inputs = json.loads(crypto.unseal(item.sealed_inputs, *inputs_place(item.batch, item.position)))
+    inputs = json.loads(crypto.unseal(item.sealed_inputs, *item_place(item)))
     return {"instance_name": item.label + CODE, "trigger_inputs": inputs}
 
 
