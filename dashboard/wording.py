@@ -113,11 +113,13 @@ def _future(seconds: float, days: int) -> str:
     return f"in {days // 7} weeks" if days < 182 else ""
 
 
-def clock_text(moment: datetime, now: datetime | None = None, *, today_word: str = "") -> str:
+def clock_text(
+    moment: datetime, now: datetime | None = None, *, today_word: str = "", has_seconds: bool = False
+) -> str:
     """10:42 today, "yesterday 18:03", "12 May 10:42"; `today_word` puts "today" before the hour."""
     local, today = aware(moment), aware(now or timezone.now()).date()
     days = (today - local.date()).days
-    hour = f"{local:%H:%M}"
+    hour = f"{local:%H:%M:%S}" if has_seconds else f"{local:%H:%M}"
     if days == 0:
         return f"{today_word} {hour}".strip()
     if days == 1:

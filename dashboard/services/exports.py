@@ -3,29 +3,24 @@
 The one rule: each batch is asked for again through the person's present rights, and how many rows left the console is in the audit.
 """
 
-import csv
-import io
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import xlsxwriter
 from django.db import transaction
 from django.utils import timezone
 
 from dashboard.models import Instance, Membership
 from dashboard.services import audit
-from dashboard.services.cells import CELLS, guarded, instant
-from dashboard.services.errors import NotAllowed, Refused
+from dashboard.services.cells import CELLS, instant
+from dashboard.services.errors import NotAllowed
 from dashboard.services.instance_lists import Search, iter_instances
 from dashboard.services.visibility import sees_anything
+from dashboard.services.workbooks import csv_head, csv_lines, write_book
 
 BATCH = 2000
 CHUNK_BYTES = 64 * 1024
-BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without it for the codec of the machine
-SHEET_ROWS = 1_048_575  # beside the row of headings
-CELL_LETTERS = 32_767
 ENDED = "The export ended, because you are signed out or Docusign shows you nothing any more."
 Column = tuple[str, str]
 
@@ -60,19 +55,13 @@ def csv_chunks(export: Export) -> Iterator[bytes]:
     rows, is_whole = 0, False
     cells = [CELLS[key] for key, _ in export.columns]
     try:
-        yield (BYTE_ORDER_MARK + _lines([[heading for _, heading in export.columns]])).encode()
+        yield csv_head([heading for _, heading in export.columns])
         for batch in _batches(export):
-            yield _lines([guarded(cell(row)) for cell in cells] for row in batch).encode(errors="replace")
+            yield csv_lines([cell(row) for cell in cells] for row in batch)
             rows += len(batch)
         is_whole = True
     finally:
         _end(export, rows, is_whole)
-
-
-def _lines(rows: Any) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
-    return text.getvalue()
 
 
 def xlsx_chunks(export: Export) -> Iterator[bytes]:
@@ -102,43 +91,10 @@ def _handed_over(export: Export, file: BinaryIO, rows: int) -> Iterator[bytes]:
 
 
 def _write_sheet(export: Export, file: BinaryIO) -> int:
-    """All rows as texts: no formula, no link, no number that was guessed; how many there were."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = {
-            "constant_memory": True, "tmpdir": folder,
-            "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
-        }  # fmt: skip
-        book = xlsxwriter.Workbook(file, options)
-        try:
-            sheet = book.add_worksheet("Instances")
-            sheet.freeze_panes(1, 0)
-            sheet.set_column(0, len(export.columns) - 1, 24)
-            bold = book.add_format({"bold": True})
-            for place, (_, heading) in enumerate(export.columns):
-                sheet.write_string(0, place, heading, bold)
-            return _fill(export, sheet)
-        finally:
-            book.close()
-
-
-def _fill(export: Export, sheet: Any) -> int:
+    """All rows as texts; how many there were."""
     cells = [CELLS[key] for key, _ in export.columns]
-    line = 0
-    for batch in _batches(export):
-        if line + len(batch) > SHEET_ROWS:
-            raise Refused(
-                f"An Excel sheet holds {SHEET_ROWS:,} rows, and this list has more. Narrow the filters, or export CSV."
-            )
-        for row in batch:
-            line += 1
-            for place, cell in enumerate(cells):
-                sheet.write_string(line, place, _fitting(cell(row)))
-    return line
-
-
-def _fitting(text: str) -> str:
-    """No cell of a sheet holds more."""
-    return text if len(text) <= CELL_LETTERS else f"{text[: CELL_LETTERS - 1]}…"
+    rows = ([[cell(row) for cell in cells] for row in batch] for batch in _batches(export))
+    return write_book(file, "Instances", [heading for _, heading in export.columns], rows)
 
 
 def _batches(export: Export) -> Iterator[list[Instance]]:

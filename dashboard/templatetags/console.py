@@ -11,6 +11,7 @@ Signs and words
     title="{{ name|visible }}"              the same as plain text, for attributes
     {% when at %}                           "3 min ago" in a <time> with the exact time and zone in its title
     {% when at "clock" %}                   10:42 · yesterday 18:03 · 12 May 10:42
+    {% when at "second" %}                  10:42:03 · yesterday 18:03:41
     {% when at "day" %}                     today 10:42 · yesterday 18:03 · 12 May 10:42
     {% when at "date" %}                    12 May 2026
     {% when at "exact" %}                   12 May 2026, 10:31:40 Berlin (UTC+2)
@@ -183,6 +184,7 @@ MOMENTS: dict[str, Callable[[datetime], str]] = {
     "relative": wording.relative_text,
     "ago": wording.past_text,
     "clock": wording.clock_text,
+    "second": lambda at: wording.clock_text(at, has_seconds=True),
     "day": lambda at: wording.clock_text(at, today_word="today"),
     "date": lambda at: wording.date_text(wording.aware(at).date()),
     "exact": wording.exact_text,

@@ -13,10 +13,11 @@ from dashboard.services.errors import Refused
 from dashboard.services.exports import Export
 
 NOT_EXPORTED = ("after", "before", "page", "size", "stamp", "format")
-FORMATS = {
-    "csv": ("text/csv; charset=utf-8", exports.csv_chunks),
-    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", exports.xlsx_chunks),
+CONTENT_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+CHUNKS = {"csv": exports.csv_chunks, "xlsx": exports.xlsx_chunks}
 
 
 @requires("instance.export")
@@ -25,7 +26,7 @@ def instances(request: PersonRequest) -> HttpResponseBase:
     """Every row and the shown columns of the list that this address names, as CSV or XLSX."""
     kind = request.GET.get("format", "csv")
     chosen = InstanceFilter(request.GET, membership=request.membership)
-    if kind not in FORMATS:
+    if kind not in CHUNKS:
         raise Refused("This console writes CSV and XLSX. Choose one of them above the list of instances.")
     if chosen.problems:
         raise Refused("A filter of this list is not understood, so nothing was exported. Open the list to see which.")
@@ -37,8 +38,7 @@ def instances(request: PersonRequest) -> HttpResponseBase:
         is_signed_in=lambda: request.session.exists(request.session.session_key or ""),
     )
     exports.begin(export)
-    content_type, chunks = FORMATS[kind]
-    response = StreamingHttpResponse(chunks(export), content_type=content_type)
+    response = StreamingHttpResponse(CHUNKS[kind](export), content_type=CONTENT_TYPES[kind])
     response.headers["Content-Disposition"] = f'attachment; filename="{export.filename()}"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"

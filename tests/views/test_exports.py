@@ -29,7 +29,7 @@ from dashboard.models import (
     Role,
     Workflow,
 )
-from dashboard.services import exports, visibility
+from dashboard.services import exports, visibility, workbooks
 from dashboard.services.cells import CELLS
 from dashboard.services.exports import BrokenOff, Export
 from dashboard.services.instance_lists import Search
@@ -167,7 +167,7 @@ def test_a_sheet_holds_the_same_rows_as_the_csv(console: Client, workflow: Workf
 def test_a_list_longer_than_a_sheet_is_refused_in_plain_words(
     console: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "SHEET_ROWS", 3)
+    monkeypatch.setattr(workbooks, "SHEET_ROWS", 3)
     for _ in range(4):
         InstanceFactory(workflow=workflow)
     answer = console.get(URL, {"format": "xlsx"})
