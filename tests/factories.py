@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import factory
 from django.utils import timezone
@@ -20,6 +21,7 @@ from dashboard.models import (
     ItemState,
     Membership,
     OperationKind,
+    Preset,
     Rights,
     Role,
     User,
@@ -28,7 +30,7 @@ from dashboard.models import (
     WorkflowState,
     bucket_of,
 )
-from dashboard.services import findable, tallies
+from dashboard.services import contracts, findable, presets, tallies
 
 
 class UserFactory(DjangoModelFactory):
@@ -184,3 +186,16 @@ def lists(membership: Membership, *workflows: Workflow) -> None:
     """Docusign listed these workflows to this person."""
     for workflow in workflows:
         WorkflowAccess.objects.create(user=membership.user, workflow=workflow, listed_at=timezone.now())
+
+
+def preset_of(
+    owner: Membership,
+    workflow: Workflow,
+    values: dict[str, Any],
+    *,
+    name: str = "EU suppliers",
+    is_shared: bool = False,
+) -> Preset:
+    """A kept preset that locks nothing, for the present contract of the workflow."""
+    wish = presets.Wish(name=name, values=values, is_shared=is_shared)
+    return presets.save_preset(workflow, contracts.current_contract(workflow), wish, membership=owner)

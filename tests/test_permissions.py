@@ -12,7 +12,7 @@ from dashboard.models import Delivery, Membership, Operation, OperationKind, Ope
 from dashboard.permissions import ACTIONS
 from maestro_api.simulator import Simulator
 from tests.connect_events import hook_for
-from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
+from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists, preset_of
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
 PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz"}
@@ -41,6 +41,12 @@ GUARDED: dict[str, tuple[str, str]] = {
     "workflow-trigger": ("workflow.trigger", "workflow"),
     "workflow-trigger-preview": ("workflow.trigger", "workflow"),
     "workflow-trigger-refresh": ("workflow.trigger", "workflow"),
+    "presets": ("preset.use", "workflow"),
+    "preset-save": ("preset.save", "workflow"),
+    "preset-change": ("preset.save", "preset"),
+    "preset-delete": ("preset.save", "preset"),
+    "input-rules": ("workflow.view", "workflow"),
+    "input-rule": ("input_rule.change", "workflow"),
     "instances": ("instance.view", ""),
     "instance-find": ("instance.view", ""),
     "views": ("view.use", ""),
@@ -96,6 +102,7 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
         "operation": operation.pk,
         "membership": operator.pk,
         "view": view.pk,
+        "preset": preset_of(operator, workflow, {}, is_shared=True).pk,
     }
 
     def path(name: str) -> str:
@@ -158,7 +165,7 @@ def test_a_foreign_id_answers_like_a_random_one(
     client = signed_in(outsider)
     foreign = getattr(client, method)(address(name))
     kind = GUARDED[name][1]
-    random_id = 10**9 if kind in {"membership", "key", "delivery", "view"} else uuid.uuid4()
+    random_id = 10**9 if kind in {"membership", "key", "delivery", "view", "preset"} else uuid.uuid4()
     random = getattr(client, method)(reverse(name, args=[random_id]))
     assert foreign.status_code in {404, 405}
     assert (foreign.status_code, strip(foreign.content)) == (random.status_code, strip(random.content))

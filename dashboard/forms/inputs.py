@@ -106,13 +106,29 @@ class Input(forms.Field):
         return value if isinstance(value, str) else "" if value is None else as_json(value)
 
     def clean(self, value: Any) -> Any:
+        text = "" if value is None else str(value)
+        if self.is_locked:
+            return self.keep_to_rule(self.keep_locked(text, is_sent=value is not None))
         try:
-            found = value_of(self.spec, "" if value is None else str(value))
+            return self.keep_to_rule(value_of(self.spec, text))
         except BadValue as error:
             raise ValidationError(error.message, code="missing" if error.is_missing else None) from error
-        if said := input_rules.problems(self.rule, self.spec, None if found is LEFT_OUT else found):
-            raise ValidationError(said, code="missing" if found is LEFT_OUT else None)
-        return found
+
+    def keep_locked(self, text: str, *, is_sent: bool) -> Any:
+        """The preset's own value, whatever was posted; something else than it is refused."""
+        if is_sent and text.replace("\r\n", "\n") != str(self.initial).replace("\r\n", "\n"):
+            raise ValidationError(
+                f"The preset {quoted(self.locked_by)} locks this. Leave it as it is, or choose no preset.",
+                code="locked",
+            )
+        return self.locked_value
+
+    def keep_to_rule(self, value: Any) -> Any:
+        """The same value, once nothing is wrong with it by the team's own rule."""
+        is_given = value is not LEFT_OUT
+        if said := input_rules.problems(self.rule, self.spec, value if is_given else None):
+            raise ValidationError([ValidationError(text, code=None if is_given else "missing") for text in said])
+        return value
 
     def accept(self, value: Any) -> Any:
         """Check a value of raw JSON; returns what is sent."""

@@ -6,6 +6,7 @@ The one rule: what was typed is kept by the name of the input, never by its plac
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -15,22 +16,19 @@ from django.utils.datastructures import MultiValueDict
 from dashboard.forms.confirm import new_key, show_instead
 from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for, quoted
 from dashboard.forms.strict import ALWAYS_SENT, StrictForm
+from dashboard.models import InputRule
+from dashboard.services.input_values import MAX_INPUT_BYTES, MAX_NAME, asked
 from dashboard.services.json_values import NotExact, as_json, read_json
+from dashboard.services.presets import Filled
 from dashboard.wording import visible
 
-MAX_INPUT_BYTES = 64 * 1024
-MAX_NAME = 200
 NUMBERED = re.compile(r"(?:input|name)-[0-9]{1,4}")
 KEY = re.compile(r"[0-9a-f]{32}")
-
-
-def asked(fields: Sequence[Spec]) -> list[Spec]:
-    """The inputs that a person is asked for: no system inputs, each name once."""
-    found: dict[str, Spec] = {}
-    for spec in fields:
-        if not spec["is_system"]:
-            found.setdefault(spec["name"], spec)
-    return list(found.values())
+OWN = ("key", "contract", "preset", "instance_name")  # what the form sends beside the inputs
+PRESET_GONE = (
+    "The preset was deleted, or is not shared with you any more. "
+    "What it filled in is kept and open now; look it through and trigger again."
+)
 
 
 def system_names(fields: Sequence[Spec]) -> list[str]:
@@ -42,6 +40,7 @@ class TriggerBase(StrictForm):
 
     key = forms.CharField(widget=forms.HiddenInput)
     contract = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    preset = forms.CharField(widget=forms.HiddenInput, required=False, max_length=20)
     instance_name = forms.CharField(
         label="Instance name",
         max_length=MAX_NAME,
@@ -53,9 +52,34 @@ class TriggerBase(StrictForm):
         },
     )
 
-    def __init__(self, specs: Sequence[Spec], *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        specs: Sequence[Spec],
+        *args: Any,
+        rules: Mapping[str, InputRule] | None = None,
+        filled: Filled | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """`rules` are the team's own by input name; `filled` is the preset that was chosen, fitted to the contract."""
         self.specs = asked(specs)
+        self.rules, self.filled = rules or {}, filled
         super().__init__(*args, **{"auto_id": "%s", **kwargs})
+
+    def clean_preset(self) -> str:
+        chosen: str = self.cleaned_data["preset"]
+        if chosen != self.preset_id():
+            raise ValidationError(PRESET_GONE)
+        return chosen
+
+    def preset_id(self) -> str:
+        return str(self.filled.preset.pk) if self.filled else ""
+
+    def locked_value(self, name: str) -> Any:
+        """What the preset locks an input to; LEFT_OUT where it locks it to be left out."""
+        return self.filled.values.get(name, LEFT_OUT) if self.filled else LEFT_OUT
+
+    def is_locked(self, name: str) -> bool:
+        return self.filled is not None and name in self.filled.locked
 
     def clean_key(self) -> str:
         key: str = self.cleaned_data["key"]
@@ -65,6 +89,14 @@ class TriggerBase(StrictForm):
 
     def inputs(self) -> dict[str, Any]:
         """What is sent as trigger inputs, as far as it is valid."""
+        raise NotImplementedError
+
+    def given(self) -> dict[str, Any]:
+        """The inputs that are given and right, though others may be missing."""
+        return self.inputs()
+
+    def has_wrong_values(self) -> bool:
+        """Whether something that was typed cannot be sent; what is merely missing does not count."""
         raise NotImplementedError
 
     def check_size(self) -> None:
@@ -92,8 +124,8 @@ class TriggerBase(StrictForm):
         raise NotImplementedError
 
     def renew(self, digest: str) -> None:
-        """A new key for the present contract: the next submit is a new deed."""
-        show_instead(self, key=new_key(), contract=digest)
+        """A new key for the present contract: the next submit is a new deed, with the preset only while there is one."""
+        show_instead(self, key=new_key(), contract=digest, preset=self.preset_id())
 
 
 class TriggerForm(TriggerBase):
@@ -107,18 +139,22 @@ class TriggerForm(TriggerBase):
         typed: Mapping[str, str | None] | None = None,
         new_names: frozenset[str] = frozenset(),
         initial: Mapping[str, Any] | None = None,
+        rules: Mapping[str, InputRule] | None = None,
+        filled: Filled | None = None,
     ) -> None:
         """`typed` are values by name that stand in place of the posted ones (from raw JSON)."""
         self.sent = data
         values = typed if typed is not None else typed_values(data) if data is not None else {}
         specs = asked(specs)
-        made = {f"input-{place}": _made(spec, values) for place, spec in enumerate(specs)}
+        made = {f"input-{place}": _made(spec, values, rules or {}) for place, spec in enumerate(specs)}
         renumbered = None if data is None else _renumbered(data, specs, values, made)
-        super().__init__(specs, renumbered, initial=initial)
+        super().__init__(specs, renumbered, initial=initial, rules=rules, filled=filled)
         for name, field in made.items():
             field.is_new = field.spec["name"] in new_names
             if typed is not None:
                 field.initial = typed.get(field.spec["name"]) or ""
+            if filled and self.is_locked(field.spec["name"]):
+                field.lock(self.locked_value(field.spec["name"]), filled.preset.name)
             self.fields[name] = field
 
     def clean(self) -> dict[str, Any]:
@@ -147,7 +183,6 @@ class TriggerForm(TriggerBase):
         return next((f"input-{place}" for place, spec in enumerate(self.specs) if spec["name"] == name), None)
 
     def has_wrong_values(self) -> bool:
-        """Whether something that was typed cannot be sent; what is merely missing does not count."""
         return any(
             error.code != "missing"
             for name, errors in self.errors.as_data().items()
@@ -159,6 +194,8 @@ class TriggerForm(TriggerBase):
 class RawTriggerForm(TriggerBase):
     """All inputs at once, as JSON."""
 
+    is_wrong = True  # until it was read
+    given_value: Mapping[str, Any] = MappingProxyType({})
     inputs_json = forms.CharField(
         label="Inputs",
         strip=False,
@@ -169,19 +206,43 @@ class RawTriggerForm(TriggerBase):
 
     def clean_inputs_json(self) -> dict[str, Any]:
         value = _read_object(self.cleaned_data["inputs_json"])
-        by_name = {spec["name"]: spec for spec in self.specs}
-        problems = [f"{quoted(name)} is not an input of this workflow" for name in value if name not in by_name]
-        for name, spec in by_name.items():
-            if name in value:
-                try:
-                    input_for(spec).accept(value[name])
-                except ValidationError as error:
-                    problems.append(f"{quoted(name)}: {error.messages[0]}")
-            elif not spec["has_default"]:
-                problems.append(f"{quoted(name)} is missing and has no default")
-        if problems:
-            raise ValidationError([f"{problem}." for problem in problems])
+        names = {spec["name"] for spec in self.specs}
+        errors = [
+            ValidationError(f"{quoted(name)} is not an input of this workflow.") for name in value if name not in names
+        ]
+        for spec in self.specs:
+            try:
+                self.check_member(spec, value)
+            except ValidationError as error:
+                text = f"{quoted(spec['name'])}{error.messages[0]}"
+                errors.append(ValidationError(f"{text.rstrip('.')}.", code=error.error_list[0].code))
+        self.given_value, self.is_wrong = value, any(error.code != "missing" for error in errors)
+        if errors:
+            raise ValidationError(errors)
         return value
+
+    def check_member(self, spec: Spec, value: Mapping[str, Any]) -> None:
+        """Refuse one input as the field of the form would."""
+        name = spec["name"]
+        if self.is_locked(name) and not _is_same(value.get(name, LEFT_OUT), self.locked_value(name)):
+            kept = self.locked_value(name)
+            instead = "Leave it out" if kept is LEFT_OUT else f"Write {visible(as_json(kept))[:200]}"
+            raise ValidationError(
+                f": the preset {quoted(str(self.filled and self.filled.preset))} locks this. {instead}"
+            )
+        if name not in value and not spec["has_default"]:
+            raise ValidationError(" is missing and has no default", code="missing")
+        field = input_for(spec, rule=self.rules.get(name))
+        try:
+            field.keep_to_rule(field.accept(value[name]) if name in value else LEFT_OUT)
+        except ValidationError as error:
+            raise ValidationError(f": {error.messages[0]}", code=error.error_list[0].code) from error
+
+    def has_wrong_values(self) -> bool:
+        return self.is_wrong
+
+    def given(self) -> dict[str, Any]:
+        return dict(self.given_value)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -235,15 +296,22 @@ def typed_from_json(fields: Sequence[Spec], text: str) -> dict[str, str | None]:
     return typed
 
 
-def _made(spec: Spec, values: Mapping[str, str | None]) -> Input:
-    return input_for(spec, shown=values.get(spec["name"]))
+def _is_same(value: Any, other: Any) -> bool:
+    """Equal in value and type, as JSON tells them apart."""
+    if value is LEFT_OUT or other is LEFT_OUT:
+        return value is other
+    return as_json(value) == as_json(other)
+
+
+def _made(spec: Spec, values: Mapping[str, str | None], rules: Mapping[str, InputRule]) -> Input:
+    return input_for(spec, shown=values.get(spec["name"]), rule=rules.get(spec["name"]))
 
 
 def _renumbered(
     data: MultiValueDict[str, str], specs: Sequence[Spec], values: Mapping[str, str | None], made: Mapping[str, Input]
 ) -> dict[str, Any]:
     """The posted data with each value at the present place of its input; an input that is new starts with its default."""
-    renumbered: dict[str, Any] = {name: data.get(name) for name in ("key", "contract", "instance_name") if name in data}
+    renumbered: dict[str, Any] = {name: data.get(name) for name in OWN if name in data}
     for place, spec in enumerate(specs):
         name = f"input-{place}"
         value = values.get(spec["name"]) if spec["name"] in values else made[name].initial

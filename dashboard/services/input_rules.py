@@ -4,16 +4,15 @@ The one rule: a rule can only narrow what Docusign takes. What is sent is the va
 """
 
 import json
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from dashboard.models import InputRule, Workflow
+from dashboard.services.input_values import Spec, quoted
 from dashboard.services.wildcards import matches
 from dashboard.wording import visible
 
-Spec = Mapping[str, Any]  # one input of a contract
 TEXTS = ("string", "unknown")  # kinds whose length and pattern are looked at
 DATES = ("date", "datetime")
 WITH_CHOICES = ("string", "unknown", "number", "date")
@@ -63,11 +62,6 @@ def has_choices(rule: InputRule | None, field: Spec) -> bool:
 def text_of(value: Any) -> str:
     """The value as a choice or a pattern sees it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def quoted(text: str) -> str:
-    shown = visible(text)
-    return f"“{shown[:60]}…”" if len(shown) > 60 else f"“{shown}”"
 
 
 def number_of(value: Any) -> Decimal | None:

@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import Model
 
 from dashboard import crypto
-from dashboard.models import BatchItem, Connection, HookKey, Instance, Operation, Sheet
+from dashboard.models import BatchItem, Connection, HookKey, Instance, Operation, Preset, Sheet
 from dashboard.services.hooks import key_place
+from dashboard.services.presets import preset_place
 from dashboard.services.sheet_rows import item_place, table_place
 from dashboard.services.tokens import token_place
 from dashboard.services.triggers import payload_place, url_place
@@ -26,6 +27,7 @@ SEALED: tuple[tuple[type[Model], str, Place], ...] = (
     (BatchItem, "sealed_inputs", item_place),
     (Sheet, "sealed_table", lambda row: table_place(row.batch_id)),
     (HookKey, "sealed_key", key_place),
+    (Preset, "sealed_values", preset_place),
 )
 
 
