@@ -46,5 +46,10 @@ def settle_operation(operation_id: str) -> None:
 
 
 @task()
+def run_batch(batch_id: str) -> None:
+    worker_jobs.run_batch(batch_id)
+
+
+@task()
 def read_due_contract(workflow_id: str) -> None:
     worker_jobs.read_due_contract(workflow_id)

@@ -24,7 +24,8 @@ from dashboard.services import second_person, workflows
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, extend_attempt, insert_sent, move
 from dashboard.services.errors import Refused, ServiceError
-from dashboard.services.outcomes import UNKNOWN_SENTENCE, facts_of, next_check, outcome_of
+from dashboard.services.outcomes import UNKNOWN_SENTENCE, facts_of, kept_in_place, next_check, outcome_of
+from dashboard.services.quota import Lane
 from dashboard.services.readings import GOALS, Reading, Verdict, read_back, send
 from dashboard.services.store import before_sending
 from dashboard.services.timings import CLICK_DEADLINE_SECONDS, FINISH_RESERVE_SECONDS, MAX_ACTION_ATTEMPTS
@@ -91,10 +92,10 @@ def _act(
     )
     try:
         with before_sending(), transaction.atomic():
-            _refuse_a_second(operation)
+            refuse_a_second(operation)
             is_first = insert_sent(operation)
     except IntegrityError as error:  # somebody else was quicker between the two statements
-        _refuse_a_second(operation)
+        refuse_a_second(operation)
         raise Refused(QUICKER) from error
     if not is_first:
         instance_id: UUID | None = instance.pk if instance else None
@@ -106,7 +107,7 @@ def _act(
     return operation
 
 
-def _refuse_a_second(operation: Operation) -> None:
+def refuse_a_second(operation: Operation) -> None:
     """Two people, or two tabs, never do the same thing to the same object at once."""
     if Operation.objects.filter(key=operation.key).exists():
         return  # the same form once more: it gets the first result, not a refusal
@@ -118,23 +119,31 @@ def _refuse_a_second(operation: Operation) -> None:
         raise Refused(f"{other.actor} has already asked for this, and its outcome is still open. Nothing was sent.")
 
 
-def carry_out(operation: Operation, membership: Membership, *, deadline: float) -> None:
+def carry_out(
+    operation: Operation,
+    membership: Membership,
+    *,
+    deadline: float,
+    is_worker: bool = False,
+    lane: Lane = Lane.PEOPLE,
+) -> None:
     """Send a committed `sent` operation, read back, settle; again after a doubtful attempt while time is left."""
     ends = time.monotonic() + deadline
     while True:
         error: MaestroError | None = None
         try:
-            with calling(membership, deadline=max(ends - time.monotonic() - FINISH_RESERVE_SECONDS, 1.0)) as client:
+            left = max(ends - time.monotonic() - FINISH_RESERVE_SECONDS, 1.0)
+            with calling(membership, deadline=left, lane=lane) as client:
                 send(client, operation)
         except ServiceError as refusal:
-            move(operation, _not_run(operation, refusal))
+            move(operation, _not_run(operation, refusal, is_worker=is_worker))
             return
         except MaestroError as failure:
             error = failure
         if error is not None and not error.may_have_happened and not isinstance(error, Conflict):
-            move(operation, _not_run(operation, error))
+            move(operation, _not_run(operation, error, is_worker=is_worker))
             return
-        reading = read_back(operation, membership, deadline=max(ends - time.monotonic(), 1.0))
+        reading = read_back(operation, membership, deadline=max(ends - time.monotonic(), 1.0), lane=lane)
         is_doubtful = error is not None and not isinstance(error, Conflict)
         has_time = ends - time.monotonic() > 2 * FINISH_RESERVE_SECONDS
         may_repeat = is_doubtful and has_time and operation.attempts < MAX_ACTION_ATTEMPTS
@@ -144,11 +153,11 @@ def carry_out(operation: Operation, membership: Membership, *, deadline: float) 
         return
 
 
-def _not_run(operation: Operation, error: MaestroError | ServiceError) -> Outcome:
+def _not_run(operation: Operation, error: MaestroError | ServiceError, *, is_worker: bool) -> Outcome:
     """This attempt surely had no effect; if an earlier one was doubtful, that one still has to be found out about."""
     outcome = outcome_of(error, operation)
     if operation.attempts == 1:
-        return outcome
+        return kept_in_place(error, outcome) if is_worker else outcome
     if outcome.retry_at:
         return Outcome(State.PLANNED, outcome.message, columns={"next_check_at": outcome.retry_at})
     return Outcome(State.UNKNOWN, outcome.message, columns={"next_check_at": next_check(operation)})

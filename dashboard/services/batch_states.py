@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import (
@@ -23,7 +23,6 @@ from dashboard.models import (
     OperationKind,
     OperationState,
     Role,
-    Sheet,
     User,
 )
 from dashboard.services import audit, second_person
@@ -34,6 +33,14 @@ from dashboard.services.store import before_sending
 
 State = BatchState
 Hold = Batch.Hold
+# An operation belongs to one attempt; that of the last one stays as it is, and the item gets another.
+AGAIN: dict[str, Any] = {
+    "state": ItemState.WAITING,
+    "attempt": F("attempt") + 1,
+    "operation": None,
+    "message": "",
+    "settled_at": None,
+}
 OPEN_ITEMS = (ItemState.WAITING, *UNDER_WAY_ITEMS)
 NOT_THEIRS = "Only {} or an admin can do this."
 WRONG_STATE = "This bulk run is {}, so that is not possible any more."
@@ -42,6 +49,11 @@ STOPPED = "The run was stopped before this one."
 UNDONE = "The run was undone before anything was sent."
 TOO_LATE_TO_UNDO = "The time to undo is over; stop it instead."
 NOTHING_TO_RETRY = "There is nothing to try again: no row failed that surely did not run."
+
+
+def inputs_place(batch: Batch, position: int) -> tuple[str, str, str]:
+    """Where the inputs of an item are sealed to."""
+    return "batch", str(batch.pk), str(position)
 
 
 def is_theirs(batch: Batch, membership: Membership) -> bool:
@@ -106,7 +118,7 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
         return batch
     running = Q(state__in=(State.PLANNED, State.RUNNING, State.PAUSED))
     with before_sending(), transaction.atomic():
-        columns = {"state": State.STOPPING, "hold": Hold.NONE, "message": reason.strip(), "drift": []}
+        columns = {"state": State.STOPPING, "hold": Hold.NONE, "drift": [], "next_send_at": timezone.now()}
         _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
         _leave_waiting(batch, STOPPED)
     wind_up(batch)
@@ -123,7 +135,6 @@ def undo(batch: Batch, *, membership: Membership) -> Batch:
         if not _change(batch, "batch.undone", membership.user, in_time, **columns):
             raise Refused(TOO_LATE_TO_UNDO)
         _leave_waiting(batch, UNDONE)
-        Sheet.objects.filter(batch_id=batch.pk).delete()
     batch.refresh_from_db()
     return batch
 
@@ -138,7 +149,10 @@ def retry(batch: Batch, *, membership: Membership, key: str) -> int:
         raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
     starts_at = timezone.now() + undo_window(batch)
     with before_sending(), transaction.atomic():
-        may = Q(state__in=(State.DONE, State.RUNNING, State.PAUSED)) & ~Q(confirm_key=key)
+        lock_mirror(batch.account_id)
+        if Batch.objects.filter(pk=batch.pk, confirm_key=key).exists():
+            return batch.items.filter(state=ItemState.WAITING).count()  # the same form, sent twice at once
+        may = Q(state__in=(State.DONE, State.RUNNING, State.PAUSED))
         number = retriable(batch).count()
         if not number:
             raise Refused(NOTHING_TO_RETRY)
@@ -153,10 +167,13 @@ def retry(batch: Batch, *, membership: Membership, key: str) -> int:
             ended_at=None,
             **columns,
         )
-        # An operation belongs to one attempt; that of the last one stays as it is, and the item gets another.
-        return retriable(batch).update(
-            state=ItemState.WAITING, attempt=F("attempt") + 1, operation=None, message="", settled_at=None
-        )
+        return retriable(batch).update(**AGAIN)
+
+
+def put_back(item: BatchItem, operation: Operation) -> bool:
+    """A refusal that was about the workflow and not about this row: it keeps its place."""
+    rows = BatchItem.objects.filter(pk=item.pk, operation=operation, state=ItemState.REJECTED)
+    return bool(rows.update(**AGAIN))
 
 
 def wind_up(batch: Batch) -> bool:
@@ -169,30 +186,14 @@ def wind_up(batch: Batch) -> bool:
 
 def finish(batch: Batch) -> bool:
     """Done, when nothing more will happen by itself: what needs a person may wait for one for long."""
-    is_open = BatchItem.objects.filter(batch=OuterRef("pk"), state__in=OPEN_ITEMS)
-    over = Q(state__in=(State.RUNNING, State.STOPPING)) & ~Q(Exists(is_open))
-    if BatchItem.objects.filter(batch_id=batch.pk, state__in=OPEN_ITEMS).exists():
+    items = BatchItem.objects.filter(batch_id=batch.pk)
+    if items.filter(state__in=OPEN_ITEMS).exists():
         return False
-    outcomes = {state: number for state, number in _outcomes(batch) if number}
-    with transaction.atomic():
-        is_done = _change(
-            batch,
-            "batch.done",
-            batch.actor,
-            over,
-            detail=outcomes,
-            state=State.DONE,
-            message="",
-            ended_at=timezone.now(),
-        )
-        if is_done:
-            Sheet.objects.filter(batch_id=batch.pk).delete()
-    return is_done
-
-
-def _outcomes(batch: Batch) -> list[tuple[str, int]]:
-    rows = BatchItem.objects.filter(batch_id=batch.pk)
-    return [(state.value, rows.filter(state=state).count()) for state in ItemState]
+    is_open = BatchItem.objects.filter(batch=OuterRef("pk"), state__in=OPEN_ITEMS)
+    over = Q(state__in=(State.RUNNING, State.STOPPING)) & ~Exists(is_open)
+    outcomes = dict(items.order_by().values_list("state").annotate(number=Count("pk")))
+    now = timezone.now()
+    return _change(batch, "batch.done", batch.actor, over, detail=outcomes, state=State.DONE, message="", ended_at=now)
 
 
 def _going_on(batch: Batch) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from dashboard.models import (
     Workflow,
 )
 from dashboard.services import audit, second_person
-from dashboard.services.batch_states import hold, is_theirs, pause, resume, retry, stop, undo, undo_window
+from dashboard.services.batch_states import hold, inputs_place, is_theirs, pause, resume, retry, stop, undo, undo_window
 from dashboard.services.errors import NeedsSecondPerson, Refused
 from dashboard.services.freezing import freeze_instances, freeze_workflows
 from dashboard.services.instances import bump, lock_mirror
@@ -104,11 +104,6 @@ def create_batch(
     if (first.account_id, first.actor_id, first.kind, first.source, first.workflow_id) != wanted:
         raise Refused(ANOTHER_FORM)
     return first
-
-
-def inputs_place(batch: Batch, position: int) -> tuple[str, str, str]:
-    """Where the inputs of an item are sealed to."""
-    return "batch", str(batch.pk), str(position)
 
 
 def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "") -> Batch:

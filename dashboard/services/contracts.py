@@ -14,6 +14,7 @@ from django.utils import timezone
 from dashboard.models import Contract, Membership, Workflow
 from dashboard.services.calls import calling, explained
 from dashboard.services.instances import bump
+from dashboard.services.quota import Lane
 from maestro_api import MaestroClient, MaestroError, TriggerRequirements
 
 LONGEST_VALUE = 60
@@ -29,10 +30,12 @@ class ContractChange:
     kind: str = "changed"
 
 
-def read_contract(workflow: Workflow, *, membership: Membership, deadline: float | None = None) -> Contract:
+def read_contract(
+    workflow: Workflow, *, membership: Membership, deadline: float | None = None, lane: Lane = Lane.PEOPLE
+) -> Contract:
     """Ask Docusign (one call) and store the version it answered."""
     try:
-        with calling(membership, deadline=deadline) as client:
+        with calling(membership, deadline=deadline, lane=lane) as client:
             return ask(client, workflow)
     except MaestroError as error:
         raise explained(error) from error

@@ -98,6 +98,8 @@ def _insert_selected(columns: dict[str, Any], rows: QuerySet[Instance]) -> int:
     """INSERT … SELECT, which the query language of Django does not know; both halves are compiled by it all the same."""
     # Names of annotations must not be those of columns of the row.
     named = {f"frozen_{name}": value for name, value in columns.items()}
+    if rows.query.is_sliced:
+        rows = Instance.objects.filter(pk__in=rows.values("pk"))
     selected = rows.order_by().annotate(**named).values_list(*named)
     select, parameters = selected.query.sql_with_params()
     quote = connection.ops.quote_name

@@ -20,6 +20,15 @@ def make_marker() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
+def marker_from(digest: str) -> str:
+    """The marker of what has a secret digest of its own: the same deed always finds itself, even from a copy of the database."""
+    number, signs = int(digest, 16), []
+    for _ in range(LENGTH):
+        number, rest = divmod(number, len(ALPHABET))
+        signs.append(ALPHABET[rest])
+    return "".join(signs)
+
+
 def with_marker(name: str, marker: str) -> str:
     """The name as it is sent. It is never cut: no limit of its length is documented."""
     return f"{clean_name(name)} {SIGN}{marker}"

@@ -49,6 +49,15 @@ def outcome_of(error: MaestroError | ServiceError, operation: Operation) -> Outc
     return Outcome(State.REJECTED, sentence_of(error), field_errors=field_errors_of(error, operation), **facts)
 
 
+def kept_in_place(error: MaestroError | ServiceError, outcome: Outcome) -> Outcome:
+    """For the worker: what surely did not run, for want of a token, of calls or of the network, waits for its turn (R-5, O-9)."""
+    is_held_up = isinstance(error, ServiceError) or outcome.retry_at is not None
+    if outcome.state != State.REJECTED or not is_held_up:
+        return outcome
+    at = outcome.retry_at or timezone.now() + UNREACHED_WAIT
+    return Outcome(State.PLANNED, outcome.message, columns={"next_check_at": at})
+
+
 def next_check(operation: Operation, *, at_least: timedelta = timedelta()) -> datetime:
     """When to look again: soon at first, then slower."""
     age = timezone.now() - (operation.sent_at or timezone.now())

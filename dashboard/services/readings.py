@@ -13,6 +13,7 @@ from dashboard.models.workflow import WORKFLOW_LOOKS
 from dashboard.services.calls import calling, is_denial
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import apply_instance, uuid_of
+from dashboard.services.quota import Lane
 from dashboard.services.workflows import apply_workflows
 from maestro_api import ActionResult, Instance, InstanceStatus, MaestroClient, MaestroError, Workflow, WorkflowStatus
 
@@ -117,11 +118,11 @@ def send(client: MaestroClient, operation: Operation) -> ActionResult:
     return client.resume_workflow(workflow_id)
 
 
-def read_back(operation: Operation, membership: Membership, *, deadline: float) -> Reading:
+def read_back(operation: Operation, membership: Membership, *, deadline: float, lane: Lane = Lane.PEOPLE) -> Reading:
     """One fresh read with the same person's token; never raises."""
     kind = Kind(operation.kind)
     try:
-        with calling(membership, deadline=deadline) as client:
+        with calling(membership, deadline=deadline, lane=lane) as client:
             if kind == Kind.CANCEL:
                 instance = client.get_instance(str(operation.workflow_id), str(operation.instance_id))
                 return _of_instance(operation, instance)

@@ -10,8 +10,8 @@ from datetime import timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dashboard.models import Membership, Operation, OperationKind, OperationState, Rights, User
-from dashboard.services import jobs
+from dashboard.models import BatchItem, Membership, Operation, OperationKind, OperationState, Rights, User
+from dashboard.services import jobs, undo
 from dashboard.services.actions import carry_out, settle_action
 from dashboard.services.edges import Outcome, claim_planned, move
 from dashboard.services.errors import Refused
@@ -37,6 +37,7 @@ SWEPT = (
     "The sender ended before Docusign's answer was stored. Whether it happened is not known yet; this console checks."
 )
 NOT_CONNECTED = "Your connection to Docusign ended, so this console cannot check whether it happened."
+NOT_CONNECTED_YET = "Whether it happened is looked up as soon as its person is connected to Docusign again."
 NO_RIGHTS = "Docusign no longer shows you this, so this console cannot check whether it happened."
 NAME_CHANGED = (
     "It is not in Docusign's list, but Docusign does not keep instance names as they are sent, so that proves nothing."
@@ -65,7 +66,9 @@ def due() -> list[Operation]:
     """What the worker should look at now."""
     now = timezone.now()
     ready = Q(next_check_at__lte=now) | Q(next_check_at=None)
-    return list(Operation.objects.filter(ready, state__in=(State.UNKNOWN, State.PLANNED)).order_by("planned_at")[:200])
+    # What a bulk run is to send again is sent by it, in its own pace and only while it runs.
+    is_ours = Q(state=State.UNKNOWN) | Q(state=State.PLANNED, item=None)
+    return list(Operation.objects.filter(ready, is_ours).order_by("planned_at")[:200])
 
 
 def settle_due() -> int:
@@ -85,7 +88,10 @@ def settle_unknown(operation: Operation) -> None:
         return
     membership = _membership_of(operation)
     if membership is None or not is_connected(membership):
-        move(operation, Outcome(State.NEEDS_PERSON, NOT_CONNECTED))
+        if _is_of_batch(operation):
+            _wait(operation, NOT_CONNECTED_YET)  # as does the rest of its bulk run (O-9)
+        else:
+            move(operation, Outcome(State.NEEDS_PERSON, NOT_CONNECTED))
     elif membership.rights == Rights.NONE:
         move(operation, Outcome(State.NEEDS_PERSON, NO_RIGHTS))
     elif operation.kind == OperationKind.TRIGGER:
@@ -189,7 +195,16 @@ def _plan_again(operation: Operation, membership: Membership) -> None:
         _send_planned(operation, membership)
 
 
+def _is_of_batch(operation: Operation) -> bool:
+    return BatchItem.objects.filter(operation=operation).exists()
+
+
 def _send_planned(operation: Operation, membership: Membership | None) -> None:
+    if _is_of_batch(operation):
+        return
+    if operation.kind == OperationKind.CANCEL and not operation.attempts:
+        undo.send_waited(operation, membership)
+        return
     if membership is None or not is_connected(membership):
         # Without a token nothing is sent; the row keeps its place until the person is back (O-9).
         Operation.objects.filter(pk=operation.pk, state=State.PLANNED).update(
@@ -201,7 +216,7 @@ def _send_planned(operation: Operation, membership: Membership | None) -> None:
     if operation.kind == OperationKind.TRIGGER:
         resend(operation, membership)
     else:
-        carry_out(operation, membership, deadline=WORKER_DEADLINE_SECONDS)
+        carry_out(operation, membership, deadline=WORKER_DEADLINE_SECONDS, is_worker=True)
 
 
 def _settle_action(operation: Operation, membership: Membership) -> None:

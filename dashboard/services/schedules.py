@@ -13,7 +13,18 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
-from dashboard.services import contract_readings, deliveries, key_inputs, pace, reconcile, sheet_purge, sync, tallies
+from dashboard.services import (
+    batch_runs,
+    contract_readings,
+    deliveries,
+    key_inputs,
+    pace,
+    reconcile,
+    sheet_purge,
+    sync,
+    tallies,
+    undo,
+)
 from dashboard.services.timings import HEARTBEAT_KEPT
 
 log = logging.getLogger(__name__)
@@ -31,6 +42,9 @@ class Regular:
 REGULARS = (
     Regular("sweep", timedelta(seconds=10), reconcile.sweep),
     Regular("settle", timedelta(seconds=3), reconcile.settle_due),
+    # Shorter than the worker's turn of one second, so that none is left out.
+    Regular("undo windows", timedelta(seconds=0.5), undo.run_due),
+    Regular("batches", timedelta(seconds=0.5), batch_runs.run_due),
     Regular("sync", timedelta(seconds=3), sync.run_due),
     Regular("deliveries", timedelta(seconds=0.5), deliveries.run_due),
     Regular("purge", timedelta(hours=1), deliveries.purge),

@@ -39,6 +39,17 @@ FAN_OUT = 4  # lists of workflows that are read at the same time
 QUIET_SHARE = 4  # a workflow in which nothing runs is read this many times less often
 SERVICE_RETRY_AFTER = timedelta(hours=1)  # a service user who may not read is not asked more often
 
+SLICE_SECONDS = 20.0  # how long a worker's thread stays with one bulk run
+RUNNER_LEASE = timedelta(seconds=15)  # longer than one item may take; renewed with each
+ITEM_DEADLINE_SECONDS = 12.0  # a write of a bulk run, with its reading back
+ITEM_READ_SECONDS = 8.0
+IDLE_SECONDS = 3.0  # a run that has to wait for longer gives its thread to others
+QUEUED_PATIENCE = timedelta(seconds=5)  # a queued slice that did not begin by then is queued again
+CONTRACT_RECHECK = timedelta(seconds=60)
+READ_TRIES = 3  # looks at an instance that Docusign does not answer, before its row is left out
+INPUTS_KEPT = timedelta(days=7)  # of rows that were not carried out, after the end of their run, for a retry
+UNDO_GIVES_UP = timedelta(minutes=5)  # after its window; a cancel does not come as a surprise hours later
+
 HOURLY_CALLS = 3_000  # of an account, over all its apps, until Docusign's headers say otherwise
 BURST_CALLS = 200
 PRODUCTION_BURST_CALLS = 500

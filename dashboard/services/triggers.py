@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from dashboard import crypto
-from dashboard.models import Membership, Operation, OperationKind, OperationState, User, Workflow
+from dashboard.models import Account, Membership, Operation, OperationKind, OperationState, User, Workflow
 from dashboard.services import contracts, instances, jobs, second_person
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, insert_sent, is_mine, move
 from dashboard.services.errors import Drifted, Refused, ServiceError
 from dashboard.services.marker import clean_name, make_marker, with_marker
-from dashboard.services.outcomes import outcome_of
+from dashboard.services.outcomes import kept_in_place, outcome_of
+from dashboard.services.quota import Lane
 from dashboard.services.store import before_sending
 from dashboard.services.timings import CLICK_DEADLINE_SECONDS, DOUBLE_SUBMIT_WAIT_SECONDS, WORKER_DEADLINE_SECONDS
 from dashboard.services.visibility import own_id
@@ -44,7 +45,7 @@ def trigger_workflow(
     if not cleaned:
         raise Refused("Give the instance a name.", field="name")
     payload = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
-    digest = crypto.keyed_digest("payload", f"{workflow.pk}\n{cleaned}\n{payload}")
+    digest = payload_digest(workflow, cleaned, payload)
     if first := first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest):
         return first
     second_person.refuse_single(workflow, OperationKind.TRIGGER)
@@ -52,7 +53,7 @@ def trigger_workflow(
         present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
         if present.digest != contract_hash:
             raise Drifted(DRIFTED, contract=present, changes=_changes(workflow, contract_hash, present))
-        operation = _intent(workflow, actor, cleaned, payload, key, digest)
+        operation = intent(workflow, actor, cleaned, payload, key=key, marker=make_marker())
         is_first = insert_sent(operation)
     if not is_first:
         winner = first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest)
@@ -88,8 +89,13 @@ def _changes(workflow: Workflow, contract_hash: str, present: Any) -> list[str]:
     return [change.sentence for change in contracts.diff(before, present)] if before else []
 
 
-def _intent(workflow: Workflow, actor: User, name: str, payload: str, key: str, digest: str) -> Operation:
-    marker = make_marker()
+def payload_digest(workflow: Workflow, name: str, payload: str) -> str:
+    """What was asked for, so that another use of a key is noticed."""
+    return crypto.keyed_digest("payload", f"{workflow.pk}\n{name}\n{payload}")
+
+
+def intent(workflow: Workflow, actor: User, name: str, payload: str, *, key: str, marker: str) -> Operation:
+    """An operation that is not stored yet; `payload` is the JSON of the inputs."""
     operation = Operation(
         key=key,
         kind=OperationKind.TRIGGER,
@@ -98,7 +104,7 @@ def _intent(workflow: Workflow, actor: User, name: str, payload: str, key: str, 
         workflow=workflow,
         marker=marker,
         instance_name=with_marker(name, marker),
-        payload_digest=digest,
+        payload_digest=payload_digest(workflow, name, payload),
     )
     operation.sealed_payload = crypto.seal(payload, *payload_place(operation))
     return operation
@@ -114,25 +120,29 @@ def url_place(instance_id: object) -> tuple[str, str, str]:
     return "instance", str(instance_id), "url"
 
 
-def send_trigger(operation: Operation, membership: Membership, *, deadline: float, is_worker: bool = False) -> None:
+def send_trigger(
+    operation: Operation,
+    membership: Membership,
+    *,
+    deadline: float,
+    is_worker: bool = False,
+    lane: Lane = Lane.PEOPLE,
+) -> None:
     """The one call of a committed `sent` operation, then its settlement. A stale fence settles nothing."""
     inputs = json.loads(crypto.unseal(operation.sealed_payload, *payload_place(operation)))
     if not is_mine(operation):
         # Stopped for so long that others took it for dead: from here on they settle it.
         return
     try:
-        with calling(membership, deadline=deadline) as client:
+        with calling(membership, deadline=deadline, lane=lane) as client:
             answer = client.trigger_workflow(
                 str(operation.workflow_id), instance_name=operation.instance_name, trigger_inputs=inputs
             )
     except (MaestroError, ServiceError) as error:
         outcome = outcome_of(error, operation)
-        if is_worker and outcome.retry_at and outcome.state == State.REJECTED:
-            # Surely nothing ran, so the row keeps its place and waits (R-5).
-            outcome = Outcome(State.PLANNED, outcome.message, columns={"next_check_at": outcome.retry_at})
-        move(operation, outcome)
+        move(operation, kept_in_place(error, outcome) if is_worker else outcome)
         return
-    _confirm(operation, answer, membership)
+    _confirm(operation, answer, membership, lane)
 
 
 def resend(operation: Operation, membership: Membership) -> None:
@@ -140,7 +150,7 @@ def resend(operation: Operation, membership: Membership) -> None:
     send_trigger(operation, membership, deadline=WORKER_DEADLINE_SECONDS, is_worker=True)
 
 
-def _confirm(operation: Operation, answer: Triggered, membership: Membership) -> None:
+def _confirm(operation: Operation, answer: Triggered, membership: Membership, lane: Lane) -> None:
     url = answer.instance_url or ""
     instance_id = instances.uuid_of(answer.instance_id)
     # The link comes only this once, so it is kept even when the operation was settled by somebody else meanwhile.
@@ -161,5 +171,10 @@ def _confirm(operation: Operation, answer: Triggered, membership: Membership) ->
         instance=instance,
     )
     move(operation, outcome)
-    if instance is not None:
+    if instance is not None and (lane == Lane.PEOPLE or _is_first_of_all(operation)):
         jobs.enqueue("read_triggered", operation.pk, instance.pk, priority=jobs.PEOPLE_FIRST)
+
+
+def _is_first_of_all(operation: Operation) -> bool:
+    """U-5 needs one instance read back; after that a bulk run leaves the reading to the next look at the whole list."""
+    return Account.objects.filter(pk=operation.account_id, resend_allowed=None).exists()

@@ -9,7 +9,17 @@ from django.db import transaction
 from django.db.models import Q
 
 from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
-from dashboard.services import audit, contract_readings, contracts, deliveries, key_inputs, operations, passes, sync
+from dashboard.services import (
+    audit,
+    batch_runs,
+    contract_readings,
+    contracts,
+    deliveries,
+    key_inputs,
+    operations,
+    passes,
+    sync,
+)
 from dashboard.services.errors import ServiceError
 from dashboard.services.instances import bump
 from dashboard.services.refreshes import read_instance as read_one
@@ -105,6 +115,11 @@ def settle_operation(operation_id: str) -> None:
     )
     if operation is not None:
         operations.settle_unknown(operation)
+
+
+def run_batch(batch_id: str) -> None:
+    """A slice of a bulk run."""
+    batch_runs.run_batch(batch_id)
 
 
 def _name_at_docusign(instance: Instance, membership: Membership) -> str | None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_tasks import task_backends
 
 from dashboard.queue import HueyBackend
-from dashboard.services import schedules
+from dashboard.services import batch_runs, schedules
 from dashboard.services.timings import HEARTBEAT_SECONDS
 
 MOST_ROUNDS = 50
@@ -49,6 +49,7 @@ class Command(BaseCommand):
             graceful_signal="TERM",
             shutdown_timeout=30,
         )
+        batch_runs.end_with(consumer.stop_flag)
         stopped = threading.Event()
         regular = threading.Thread(target=self._keep_time, args=(stopped,), name="schedules")
         regular.start()
