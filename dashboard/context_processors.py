@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from dashboard import navigation
 from dashboard.models import User
-from dashboard.services import banners, overview
+from dashboard.services import banners, batch_lists, overview
 
 LABELS = {"production": "Production", "demo": "Demo", "simulator": "Simulator"}
 
@@ -25,7 +25,11 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "theme": theme if theme in User.Theme.values else User.Theme.SYSTEM,
         # Callables, so that a fragment that shows none of it does not pay for it.
         "navigation": lambda: (
-            navigation.entries(request.path, needs=overview.needs_count(membership)) if membership else []
+            navigation.entries(
+                request.path, needs=overview.needs_count(membership), running=batch_lists.running_count(membership)
+            )
+            if membership
+            else []
         ),
         "banners": lambda: banners.banners_for(membership) if membership else [],
         "budget": lambda: banners.budget_of(membership.account) if membership else None,

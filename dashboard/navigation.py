@@ -14,12 +14,15 @@ class Entry:
     icon: str
     current: bool
     count: int = 0
+    tone: str = "danger"
+    count_label: str = "need a person"
 
 
 ENTRIES = (
     ("overview", "Overview"),
     ("workflows", "Workflows"),
     ("instances", "Instances"),
+    ("batches", "Bulk runs"),
     ("audit", "Audit"),
     ("team", "Team"),
     ("connections", "Connections"),
@@ -29,11 +32,16 @@ ENTRIES = (
 ICONS = {"preferences": "settings", "connect": "events"}
 
 
-def entries(path: str, *, needs: int = 0) -> list[Entry]:
-    """The rail for a page; the entry whose address begins the path is the current one. `needs` wait on the overview."""
+def entries(path: str, *, needs: int = 0, running: int = 0) -> list[Entry]:
+    """The rail for a page; the entry whose address begins the path is the current one.
+
+    `needs` wait on the overview, and so many bulk runs are `running`.
+    """
+    counts = {"overview": needs, "batches": running}
     found = []
     for name, label in ENTRIES:
         url = reverse(name)
         is_current = path == url if name == "overview" else path.startswith(url)
-        found.append(Entry(label, url, ICONS.get(name, name), is_current, needs if name == "overview" else 0))
+        words = ("running", "running") if name == "batches" else ("danger", "need a person")
+        found.append(Entry(label, url, ICONS.get(name, name), is_current, counts.get(name, 0), *words))
     return found

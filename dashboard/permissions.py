@@ -42,6 +42,8 @@ ACTIONS: dict[str, Action] = {
     "view.save": Action(Role.VIEWER, "save views"),
     "instance.cancel": Action(Role.OPERATOR, "cancel instances"),
     "instance.reveal": Action(Role.OPERATOR, "reveal participant links"),
+    "batch.run": Action(Role.OPERATOR, "start bulk runs"),
+    "batch.view": Action(Role.VIEWER, "see bulk runs"),
     "operation.view": Action(Role.VIEWER, "see what was sent"),
     "operation.settle": Action(Role.OPERATOR, "settle unknown outcomes"),
     "audit.view": Action(Role.VIEWER, "see the audit"),

@@ -4,6 +4,8 @@ from django.urls import path
 
 from dashboard.views import (
     audit,
+    batch_deeds,
+    batches,
     connect,
     connections,
     exports,
@@ -80,6 +82,14 @@ urlpatterns = [
     path("instances/<uuid:instance_id>/link/", instances.reveal, name="instance-reveal"),
     path("operations/<uuid:operation_id>/", operations.detail, name="operation"),
     path("operations/<uuid:operation_id>/settle/", operations.settle, name="operation-settle"),
+    path("batches/", batches.index, name="batches"),
+    path("batches/<uuid:batch_id>/", batches.detail, name="batch"),
+    path("batches/<uuid:batch_id>/pause/", batch_deeds.pause, name="batch-pause"),
+    path("batches/<uuid:batch_id>/resume/", batch_deeds.resume, name="batch-resume"),
+    path("batches/<uuid:batch_id>/stop/", batch_deeds.stop, name="batch-stop"),
+    path("batches/<uuid:batch_id>/retry/", batch_deeds.retry, name="batch-retry"),
+    path("batches/<uuid:batch_id>/undo/", batch_deeds.undo, name="batch-undo"),
+    path("batches/<uuid:batch_id>/results/", batch_deeds.results, name="batch-results"),
     path("audit/", audit.index, name="audit"),
     path("hooks/docusign/<slug:token>/", hooks.receive, name="hook"),
     path("livez", health.livez, name="livez"),

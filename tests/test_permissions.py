@@ -12,7 +12,15 @@ from dashboard.models import Delivery, Membership, Operation, OperationKind, Ope
 from dashboard.permissions import ACTIONS
 from maestro_api.simulator import Simulator
 from tests.connect_events import hook_for
-from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists, preset_of
+from tests.factories import (
+    BatchFactory,
+    BatchItemFactory,
+    ContractFactory,
+    InstanceFactory,
+    WorkflowFactory,
+    lists,
+    preset_of,
+)
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
 PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz"}
@@ -66,6 +74,14 @@ GUARDED: dict[str, tuple[str, str]] = {
     "instance-reveal": ("instance.reveal", "instance"),
     "operation": ("operation.view", "operation"),
     "operation-settle": ("operation.settle", "operation"),
+    "batches": ("batch.view", ""),
+    "batch": ("batch.view", "batch"),
+    "batch-pause": ("batch.run", "batch"),
+    "batch-resume": ("batch.run", "batch"),
+    "batch-stop": ("batch.run", "batch"),
+    "batch-retry": ("batch.run", "batch"),
+    "batch-undo": ("batch.run", "batch"),
+    "batch-results": ("batch.view", "batch"),
     "audit": ("audit.view", ""),
 }
 ANSWERS = {200, 204, 302, 400, 404, 405, 409, 422, 502}
@@ -96,12 +112,15 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
     key = hook_for(operator.account).keys.get()
     delivery = Delivery.objects.create(account=operator.account, body=b"{}", received_at=timezone.now(), state="dead")
     view = SavedView.objects.create(account=operator.account, owner=operator.user, name="Failed", is_shared=True)
+    batch = BatchFactory(account=operator.account, actor=operator.user, workflow=workflow)
+    BatchItemFactory(batch=batch, workflow=workflow, instance=instance)
     objects = {"key": key.pk, "delivery": delivery.pk} | {
         "workflow": workflow.pk,
         "instance": instance.pk,
         "operation": operation.pk,
         "membership": operator.pk,
         "view": view.pk,
+        "batch": batch.pk,
         "preset": preset_of(operator, workflow, {}, is_shared=True).pk,
     }
 

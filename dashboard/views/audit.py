@@ -55,4 +55,4 @@ def _target(entry: AuditEntry) -> str:
     """The name of the page of what the entry is about, if it has one."""
     if entry.operation_id and entry.result == Result.UNKNOWN:
         return "operation"
-    return entry.object_type if entry.object_type in {"instance", "workflow"} else ""
+    return entry.object_type if entry.object_type in {"instance", "workflow", "batch"} else ""
