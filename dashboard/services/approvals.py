@@ -3,6 +3,7 @@
 The one rule: who asks never decides; each deed is one conditional update with its audit entry, so that of two only one counts.
 """
 
+import json
 from datetime import timedelta
 
 from django.conf import settings
@@ -10,7 +11,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from dashboard.models import Approval, ApprovalState, Batch, BatchState, Membership, Role
+from dashboard import crypto
+from dashboard.models import Account, Approval, ApprovalState, Batch, BatchState, Membership, Role
 from dashboard.services import audit, batches
 from dashboard.services.errors import Refused
 from dashboard.services.instances import bump, lock_mirror
@@ -39,6 +41,18 @@ def waiting_for(membership: Membership) -> QuerySet[Approval]:
         return visible_approvals(membership).none()
     rows = visible_approvals(membership).filter(state=State.WAITING, expires_at__gt=timezone.now())
     return rows.exclude(batch__actor_id=membership.user_id)
+
+
+def deciders_of(account: Account) -> list[Membership]:
+    """Who could decide now: operators and admins to whom Docusign shows everything."""
+    people = Membership.objects.filter(account=account, is_active=True).exclude(role=Role.VIEWER)
+    rows = people.select_related("user", "user__connection").order_by("user__name", "pk")
+    return [each for each in rows if is_connected(each) and each.is_manager_now]
+
+
+def is_waiting(approval: Approval) -> bool:
+    """Whether it can still be decided."""
+    return approval.state == State.WAITING and approval.expires_at > timezone.now()
 
 
 def ask(batch: Batch, *, membership: Membership, reason: str, key: str) -> Approval:
@@ -82,6 +96,12 @@ def _opened(batch: Batch, **columns: object) -> Approval:
         raise Refused("A second person was already asked for this list.") from error
 
 
+def is_theirs_already(approval: Approval, state: ApprovalState, membership: Membership) -> bool:
+    """Whether this very person decided so before: the same form once more gives the first result (U-7)."""
+    approval.refresh_from_db(fields=["state", "decided_by"])
+    return (approval.state, approval.decided_by_id) == (state, membership.user_id)
+
+
 def decision_obstacle(approval: Approval, membership: Membership) -> str:
     """Why this person cannot decide; empty when they can. The role is judged here too: it may have been taken meanwhile."""
     batch = approval.batch
@@ -102,20 +122,26 @@ def approve(approval: Approval, *, membership: Membership, seen: str, note: str 
 
     Raises Refused when it was approved but could not start; then the requester can start it until the approval expires.
     """
+    if is_theirs_already(approval, State.APPROVED, membership) and seen == approval.list_digest:
+        return approval
     requester = _decidable(approval, membership, seen)
-    if not _decide(approval, State.APPROVED, membership, note, action="approval.approved"):
+    if _decide(approval, State.APPROVED, membership, note, action="approval.approved"):
+        start(approval, requester)
+    elif not is_theirs_already(approval, State.APPROVED, membership):
         raise Refused(MOVED)
-    start(approval, requester)
     return approval
 
 
 def decline(approval: Approval, *, membership: Membership, note: str) -> Approval:
     """Say no, and why."""
+    if is_theirs_already(approval, State.DECLINED, membership):
+        return approval
     if obstacle := decision_obstacle(approval, membership):
         raise Refused(obstacle)
     if not note.strip():
         raise Refused("Write why not, for the person who asked.", field="note")
-    if not _decide(approval, State.DECLINED, membership, note, action="approval.declined"):
+    is_mine = _decide(approval, State.DECLINED, membership, note, action="approval.declined")
+    if not is_mine and not is_theirs_already(approval, State.DECLINED, membership):
         raise Refused(MOVED)
     return approval
 
@@ -124,6 +150,8 @@ def withdraw(approval: Approval, *, membership: Membership) -> Approval:
     """Take the request back; the list stays as it was."""
     if approval.batch.actor_id != membership.user_id:
         raise Refused("Only the person who asked can withdraw it.")
+    if is_theirs_already(approval, State.WITHDRAWN, membership):
+        return approval
     if not _decide(approval, State.WITHDRAWN, membership, "", action="approval.withdrawn"):
         raise Refused(MOVED)
     return approval
@@ -136,6 +164,9 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
         raise Refused("Only an admin who sees the list can start it without a second person.")
     if not reason.strip():
         raise Refused("Write why nobody else can decide. It is kept in the audit.", field="reason")
+    earlier = Approval.objects.filter(batch=batch).select_related("batch").first()
+    if earlier and is_theirs_already(earlier, State.BROKEN, membership) and seen == earlier.list_digest:
+        return earlier
     policy, requester = needed_for(batch), _requester_of(batch)
     if policy is None or batch.state not in ASKABLE or batch.frozen_at is None:
         raise Refused("It needs no second person, or is under way already. Nothing was changed.")
@@ -148,8 +179,9 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
         raise Refused(NOT_SEEN)
     with transaction.atomic():
         lock_mirror(batch.account_id)
-        earlier = Approval.objects.filter(batch=batch).exclude(state__in=(State.APPROVED, State.BROKEN))
-        if not earlier.update(**columns):
+        # One that was let go before, but lapsed or was for another list, is let go anew.
+        kept = Q(state__in=(State.APPROVED, State.BROKEN), expires_at__gt=now, list_digest=seen)
+        if not Approval.objects.filter(batch=batch).exclude(kept).update(**columns):
             _, is_new = Approval.objects.get_or_create(batch=batch, defaults=columns)
             if not is_new:
                 raise Refused(MOVED)
@@ -166,6 +198,24 @@ def start(approval: Approval, requester: Membership) -> None:
         batches.confirm(
             approval.batch, membership=requester, key=f"approval-{approval.pk}", reason=approval.batch.reason
         )
+
+
+def reveal_inputs(approval: Approval, *, position: int, membership: Membership) -> dict[str, str] | None:
+    """What a row would send, for those who judge it or asked for it; that they looked is in the audit (V-4)."""
+    batch = approval.batch
+    if decision_obstacle(approval, membership) and batch.actor_id != membership.user_id:
+        raise Refused("The inputs are shown to the person who asked and to those who can decide.")
+    item = listed(batch).filter(position=position).exclude(sealed_inputs="").first()
+    if item is None:
+        return None
+    with transaction.atomic():
+        _record("approval.inputs_read", approval, membership, reason="", detail={"position": position})
+    text = crypto.unseal(item.sealed_inputs, *batches.inputs_place(batch, position))
+    return {
+        "name": item.label,
+        "position": str(position),
+        "text": json.dumps(json.loads(text), ensure_ascii=False, indent=2),
+    }
 
 
 def expire_due() -> int:
@@ -219,7 +269,8 @@ def _record(
     action: str, approval: Approval, by: Membership | None, *, reason: str, detail: dict[str, object] | None = None
 ) -> None:
     batch = approval.batch
-    bump(batch.account_id)
+    if action != "approval.inputs_read":
+        bump(batch.account_id)
     audit.record(
         action,
         actor=by.user if by else None,

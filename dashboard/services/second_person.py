@@ -35,8 +35,11 @@ def policy_for(account: Account, workflow: Workflow | None, kind: str, count: in
 
 def needed_for(batch: Batch) -> Policy | None:
     """The policy that still holds this list back; None when there is none, or a second person (or an admin alone) let it go."""
-    if is_let_go(batch):
-        return None
+    return None if is_let_go(batch) else policy_of(batch)
+
+
+def policy_of(batch: Batch) -> Policy | None:
+    """The policy under which the list needs a second person, whether or not one has looked at it."""
     counts = dict(listed(batch).order_by().values_list("workflow_id").annotate(n=Count("pk")))
     wanted = Q(workflow=None, least_count__lte=sum(counts.values()))
     for workflow_id, count in counts.items():
