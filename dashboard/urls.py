@@ -4,6 +4,7 @@ from django.urls import path
 
 from dashboard.views import (
     audit,
+    batch_confirm,
     batch_deeds,
     batches,
     connect,
@@ -20,9 +21,11 @@ from dashboard.views import (
     preferences,
     presets,
     saved_views,
+    selections,
     sign_in,
     team,
     trigger,
+    undo,
     workflows,
 )
 
@@ -50,6 +53,7 @@ urlpatterns = [
     path("team/<int:membership_id>/reading/", team.change_reading, name="team-reading"),
     path("workflows/", workflows.index, name="workflows"),
     path("workflows/refresh/", workflows.refresh_all, name="workflows-refresh"),
+    path("workflows/selection/", selections.workflows, name="workflow-selection"),
     path("workflows/<uuid:workflow_id>/", workflows.detail, name="workflow"),
     path("workflows/<uuid:workflow_id>/refresh/", workflows.refresh, name="workflow-refresh"),
     path("workflows/<uuid:workflow_id>/pause/", workflows.pause, name="workflow-pause"),
@@ -76,6 +80,7 @@ urlpatterns = [
     path("instances/views/<int:view_id>/pin/", saved_views.pin, name="view-pin"),
     path("instances/views/<int:view_id>/default/", saved_views.make_default, name="view-default"),
     path("instances/export/", exports.instances, name="instance-export"),
+    path("instances/selection/", selections.instances, name="instance-selection"),
     path("instances/<uuid:instance_id>/", instances.detail, name="instance"),
     path("instances/<uuid:instance_id>/refresh/", instances.refresh, name="instance-refresh"),
     path("instances/<uuid:instance_id>/cancel/", instances.cancel, name="instance-cancel"),
@@ -90,6 +95,9 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/retry/", batch_deeds.retry, name="batch-retry"),
     path("batches/<uuid:batch_id>/undo/", batch_deeds.undo, name="batch-undo"),
     path("batches/<uuid:batch_id>/results/", batch_deeds.results, name="batch-results"),
+    path("operations/<uuid:operation_id>/undo/", undo.undo, name="operation-undo"),
+    path("operations/<uuid:operation_id>/now/", undo.now, name="operation-now"),
+    path("batches/<uuid:batch_id>/confirm/", batch_confirm.confirm, name="batch-confirm"),
     path("audit/", audit.index, name="audit"),
     path("hooks/docusign/<slug:token>/", hooks.receive, name="hook"),
     path("livez", health.livez, name="livez"),

@@ -82,6 +82,11 @@ GUARDED: dict[str, tuple[str, str]] = {
     "batch-retry": ("batch.run", "batch"),
     "batch-undo": ("batch.run", "batch"),
     "batch-results": ("batch.view", "batch"),
+    "instance-selection": ("instance.cancel", ""),
+    "workflow-selection": ("workflow.pause", ""),
+    "batch-confirm": ("batch.run", "batch"),
+    "operation-undo": ("instance.cancel", "operation"),
+    "operation-now": ("instance.cancel", "operation"),
     "audit": ("audit.view", ""),
 }
 ANSWERS = {200, 204, 302, 400, 404, 405, 409, 422, 502}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil
 from uuid import UUID
 
@@ -13,12 +14,13 @@ from dashboard.models import Membership, Operation, OperationKind, OperationStat
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A cancel that was not sent yet: how many seconds are left of how many, who asked, and whether this person can undo it."""
+    """A cancel that was not sent yet: how many seconds are left of how many, and whether this person can undo or send it."""
 
     operation: Operation
     seconds: int
     of: int
-    is_theirs: bool
+    may_undo: bool
+    may_send: bool
 
 
 def is_open(operation: Operation) -> bool:
@@ -32,9 +34,16 @@ def window_of(operation: Operation, membership: Membership) -> Window | None:
     """The window of this operation; None when there is none, or none any more."""
     if not is_open(operation):
         return None
-    left = (operation.next_check_at - timezone.now()).total_seconds() if operation.next_check_at else 0.0
-    is_theirs = operation.actor_id == membership.user_id or membership.role == Role.ADMIN
-    return Window(operation, max(0, ceil(left)), settings.UNDO_SECONDS, is_theirs)
+    # By when it was asked for: the time of the next try moves on while the worker looks at it.
+    ends_at = operation.planned_at + timedelta(seconds=settings.UNDO_SECONDS)
+    is_own = operation.actor_id == membership.user_id
+    return Window(
+        operation,
+        seconds=max(0, ceil((ends_at - timezone.now()).total_seconds())),
+        of=settings.UNDO_SECONDS,
+        may_undo=is_own or membership.role == Role.ADMIN,
+        may_send=is_own,
+    )
 
 
 def windows_of(instance_ids: Iterable[UUID], membership: Membership) -> dict[UUID, Window]:

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from dashboard import htmx, permissions, stamps
+from dashboard import htmx, stamps
 from dashboard.forms.instance_filter import (
     COLUMNS,
     DEFAULT_COLUMNS,
@@ -24,12 +24,14 @@ from dashboard.forms.instance_filter import (
 from dashboard.models import Instance, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import due, instance_lists, obstacles
+from dashboard.services import due, instance_lists, undo_windows
 from dashboard.services.instance_lists import ORDERS, SUGGESTED, Found
 from dashboard.services.lists import Page
-from dashboard.views import key_inputs, saved_views
+from dashboard.services.undo_windows import Window
+from dashboard.views import key_inputs, saved_views, selections
 from dashboard.views.exports import export_url
-from dashboard.views.frames import frame, pager
+from dashboard.views.frames import SOON, frame, pager
+from dashboard.views.instances import no_cancel
 
 # Columns that make room first where the box is narrow; columns that somebody chose stay.
 ROOM = {"workflow": "c-mid", "by": "c-low", "started": "c-low"}
@@ -39,11 +41,14 @@ LONGEST_TEXT = 200
 
 
 class Line(NamedTuple):
-    """A row: the instance, why it cannot be canceled, and a mark that changes with what the row shows, times of day apart."""
+    """A row: the instance, why it cannot be canceled, a mark that changes with what the row shows, times of day apart, and the
+    cancel that waits to be sent.
+    """
 
     instance: Instance
     no_cancel: str
     mark: str
+    window: Window | None = None
 
 
 @requires("instance.view")
@@ -68,10 +73,12 @@ def listed(request: PersonRequest, workflow: Workflow | None = None) -> dict[str
         found = Found(Page([], None, None, True))
     else:
         found = instance_lists.find_instances(request.membership, chosen.search(request.GET))
+    rows = lines(request, found.page.rows)
     return {
+        **({"poll_seconds": SOON} if any(row.window for row in rows) else {}),
         "filter": chosen,
         "found": found,
-        "rows": lines(request, found.page.rows),
+        "rows": rows,
         "tabs": found.tabs,
         "tab": chosen.value("state"),
         "sort": chosen.value("sort"),
@@ -80,6 +87,7 @@ def listed(request: PersonRequest, workflow: Workflow | None = None) -> dict[str
         "kept": _pairs(request.GET, SETTINGS),
         "export_url": export_url(request.GET, chosen),
         **columns(request, chosen),
+        **selections.bar(request, chosen, found),
         **pager(request, found.page, chosen.value("size"), total=found.total),
     }
 
@@ -111,16 +119,16 @@ def columns(request: PersonRequest, chosen: InstanceFilter) -> dict[str, Any]:
 def lines(request: PersonRequest, rows: list[Instance]) -> list[Line]:
     """The rows with what this person can do."""
     mine = request.membership
-    no_cancel = permissions.reason(mine, "instance.cancel")
-    return [_line(row, no_cancel or obstacles.cancel_obstacle(row, mine)) for row in rows]
+    windows = undo_windows.windows_of([row.pk for row in rows], mine) if rows else {}
+    return [_line(row, no_cancel(row, mine, windows.get(row.pk)), windows.get(row.pk)) for row in rows]
 
 
-def _line(row: Instance, no_cancel: str) -> Line:
+def _line(row: Instance, no_cancel: str, window: Window | None) -> Line:
     said = (
         row.name, row.workflow.name, row.status, row.raw_status, row.started_by_name, row.total_steps, row.last_completed_step,
         row.last_completed_step_name, row.started_at, row.last_modified_at, row.expires_at, row.ended_at, no_cancel,
     )  # fmt: skip
-    return Line(row, no_cancel, f"{zlib.crc32(repr(said).encode()):x}")
+    return Line(row, no_cancel, f"{zlib.crc32(repr(said).encode()):x}", window)
 
 
 @requires("instance.view")

@@ -1,14 +1,15 @@
 """Instances: one of them, refresh, cancel, participant link. Its one rule: a row that may not be seen does not exist."""
 
+from django.conf import settings
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard import htmx, permissions, stamps
-from dashboard.forms.confirm import CancelForm
+from dashboard.forms.confirm import CancelForm, ConfirmForm
 from dashboard.forms.filters import shortened
-from dashboard.models import Instance, Operation
+from dashboard.models import Batch, Instance, Membership, Operation
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import (
@@ -17,14 +18,21 @@ from dashboard.services import (
     instance_inputs,
     links,
     obstacles,
-    operations,
     people,
     refreshes,
+    selections,
     timeline,
+    undo,
+    undo_windows,
 )
+from dashboard.services.errors import NeedsSecondPerson
+from dashboard.services.undo_windows import Window
 from dashboard.services.visibility import visible_instances
-from dashboard.views.frames import frame
-from dashboard.views.questions import Question, answer
+from dashboard.views.frames import SOON, frame
+from dashboard.views.questions import Question, answer, told
+from dashboard.views.undo import announced
+
+BEING_CANCELED = "A cancel of it waits to be sent."
 
 
 @requires("instance.view")
@@ -36,6 +44,7 @@ def detail(request: PersonRequest, instance_id: str) -> HttpResponse:
         return same
     mine = request.membership
     instance = get_object_or_404(visible_instances(mine).select_related("workflow"), pk=instance_id)
+    window = undo_windows.windows_of([instance.pk], mine).get(instance.pk)
     inputs, system = instance_inputs.inputs_of(instance, contracts.current_contract(instance.workflow))
     context = {
         **frame(request),
@@ -46,8 +55,11 @@ def detail(request: PersonRequest, instance_id: str) -> HttpResponse:
         "system": system,
         "canceled_by": people.names_of(mine, [instance.canceled_by]).get(instance.canceled_by.strip("{}").lower()),
         "link": links.state_of_link(instance, mine),
-        "no_cancel": permissions.reason(mine, "instance.cancel") or obstacles.cancel_obstacle(instance, mine),
+        "window": window,
+        "no_cancel": no_cancel(instance, mine, window),
     }
+    if window:
+        context["poll_seconds"] = SOON
     return htmx.render(request, "instances/detail.html", "instances/_instance.html", context)
 
 
@@ -67,12 +79,30 @@ def cancel(request: PersonRequest, instance_id: str) -> HttpResponse:
     instance = get_object_or_404(visible_instances(request.membership).select_related("workflow"), pk=instance_id)
     form = CancelForm(request.POST if request.method == "POST" else None)
 
-    def act(cleaned: dict[str, str]) -> Operation:
-        return operations.cancel_instance(
-            instance, actor=request.user, membership=request.membership, reason=cleaned["reason"], key=cleaned["key"]
-        )
+    def act(cleaned: dict[str, str]) -> Operation | Batch:
+        mine = request.membership
+        try:
+            return undo.plan_cancel(instance, actor=request.user, membership=mine, **cleaned)
+        except NeedsSecondPerson:
+            return selections.freeze(mine, ids=[instance.pk], key=cleaned["key"], source=Batch.Source.SINGLE)
 
-    return answer(request, _cancel_question(instance), form, act)
+    return answer(request, _cancel_question(instance), form, act, _begun)
+
+
+def no_cancel(instance: Instance, membership: Membership, window: Window | None) -> str:
+    """Why this person cannot ask for a cancel now; empty where they can."""
+    if reason := permissions.reason(membership, "instance.cancel"):
+        return reason
+    return BEING_CANCELED if window else obstacles.cancel_obstacle(instance, membership)
+
+
+def _begun(request: PersonRequest, question: Question, form: ConfirmForm, result: Operation | Batch) -> HttpResponse:
+    """A cancel that waits to be sent, one that somebody sent meanwhile, or a list that a second person has to look at."""
+    if isinstance(result, Batch):
+        return redirect("batch-confirm", result.pk)
+    if undo_windows.is_open(result):
+        return announced(request, result, question.done_url, *question.events, "closeDialog")
+    return told(request, question, form, result)
 
 
 CANCEL_EFFECTS = [
@@ -81,8 +111,12 @@ CANCEL_EFFECTS = [
         "icon": "document",
         "text": "Documents already sent or signed are not voided from here. The workflow stays active.",
     },
-    {"icon": "warning", "strong": "Docusign cannot undo this.", "text": "To run it again, trigger a new instance."},
-    {"icon": "price", "text": "Uses 1 to 2 API calls."},
+    {
+        "icon": "warning",
+        "strong": "Docusign cannot undo this.",
+        "text": f"You have {settings.UNDO_SECONDS} seconds before it is sent. To run it again, trigger a new instance.",
+    },
+    {"icon": "price", "text": "Uses 2 to 3 API calls."},
 ]
 
 
