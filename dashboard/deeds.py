@@ -3,6 +3,7 @@
 WORDS = {
     "account.claimed": "Claimed the account",
     "account.resend_switched_off": "Switched sending again off",
+    "batch.uploaded": "Brought rows for a bulk run",
     "connection.disconnected": "Disconnected from Docusign",
     "connection.reconnect_needed": "Lost the connection to Docusign",
     "input_rule.changed": "Changed the rule of an input",
@@ -44,6 +45,18 @@ WORDS = {
     "workflow.resume_asked": "Asked to resume workflow",
     "workflow.resume_rejected": "Tried to resume workflow",
     "workflow.resume_unknown": "Resumed workflow, no answer",
+    "approval.approved": "Approved a bulk run",
+    "approval.asked": "Asked for a second person",
+    "approval.broken": "Started without a second person",
+    "approval.declined": "Declined a bulk run",
+    "approval.expired": "Let a request for a second person expire",
+    "approval.inputs_read": "Looked at inputs of a bulk run",
+    "approval.voided": "Voided a request: its list was changed",
+    "approval.withdrawn": "Withdrew a request for a second person",
+    "policy.added": "Added a policy",
+    "policy.removed": "Removed a policy",
+    "workflow.stop_begun": "Began an emergency stop",
+    "workflow.stop_frozen": "Froze what an emergency stop found running",
 }
 
 

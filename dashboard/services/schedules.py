@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
 from dashboard.services import (
+    approvals,
     batch_runs,
     contract_readings,
     deliveries,
@@ -52,6 +53,7 @@ REGULARS = (
     Regular("contracts", contract_readings.TURN, contract_readings.read_due),
     Regular("pace", timedelta(minutes=1), pace.measure_due),
     Regular("key inputs", timedelta(seconds=30), key_inputs.run_due),
+    Regular("approvals", timedelta(minutes=1), approvals.expire_due),
     Regular("forget", timedelta(hours=6), tallies.forget_old_hours),
 )
 
