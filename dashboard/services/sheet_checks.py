@@ -19,6 +19,7 @@ from dashboard.services.input_values import LEFT_OUT, MAX_INPUT_BYTES, MAX_NAME,
 from dashboard.services.marker import clean_name
 
 NAME_COLUMN = "Instance name"
+OTHER_NAME_COLUMN = "Instance name (here)"  # in templates where an input is called as our column
 MAX_PATTERN = 255
 PLACE = re.compile(r"\{([^{}]+)\}")
 Problem = tuple[str, str]

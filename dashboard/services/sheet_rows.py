@@ -17,11 +17,11 @@ from django.utils import timezone
 
 from dashboard import crypto
 from dashboard.models import ApprovalState, Batch, BatchItem, BatchState, Contract, ItemState, Membership, Sheet
-from dashboard.services import contracts, input_rules, sheet_duplicates
+from dashboard.services import audit, contracts, input_rules, sheet_duplicates
 from dashboard.services.errors import Refused
 from dashboard.services.input_values import Spec, asked, quoted
 from dashboard.services.marker import SIGN
-from dashboard.services.sheet_checks import NAME_COLUMN, Plan, Row, RowReader, note_repeats
+from dashboard.services.sheet_checks import NAME_COLUMN, OTHER_NAME_COLUMN, Plan, Row, RowReader, note_repeats
 from dashboard.services.sheet_corrections import corrections_csv, merged
 from dashboard.services.sheet_tables import Table
 
@@ -57,7 +57,10 @@ class Chosen:
 
 
 def start_sheet(batch: Batch, table: Table, file_name: str) -> Sheet:
-    """Keep the rows of a file, in place of those that the run had. Raises Refused once the list is fixed."""
+    """Keep the rows of a file, in place of those that the run had. Raises Refused once the list is fixed.
+
+    The audit says how many there are, and nothing of what stands in them (A-1, V-4).
+    """
     with transaction.atomic():
         _keep_open(batch, total=0, frozen_at=None)
         BatchItem.objects.filter(batch=batch).delete()
@@ -72,6 +75,14 @@ def start_sheet(batch: Batch, table: Table, file_name: str) -> Sheet:
             "notes": [],
         }
         sheet, _ = Sheet.objects.update_or_create(batch=batch, defaults=columns)
+        audit.record(
+            "batch.uploaded",
+            actor=batch.actor,
+            account=batch.account,
+            subject=batch,
+            reason=batch.reason,
+            detail={"kind": batch.kind, "count": len(table.rows), "workflow": str(batch.workflow or "")},
+        )
     return sheet
 
 
@@ -139,7 +150,8 @@ def guess_mapping(columns: Sequence[str], fields: Sequence[Spec]) -> dict[str, s
 def guess_name_column(columns: Sequence[str], mapping: Mapping[str, str | None]) -> str:
     """The column of the template that holds the instance's name, unless it fills an input; else an empty text."""
     free = [column for column in columns if column not in mapping.values()]
-    return next((column for column in free if _loosely(column) == _loosely(NAME_COLUMN)), "")
+    ours = {_loosely(NAME_COLUMN), _loosely(OTHER_NAME_COLUMN)}
+    return next((column for column in free if _loosely(column) in ours), "")
 
 
 def _loosely(text: str) -> str:

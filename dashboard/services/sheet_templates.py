@@ -13,10 +13,9 @@ from dashboard.services import input_rules
 from dashboard.services.cells import guarded
 from dashboard.services.input_values import Spec, asked
 from dashboard.services.json_values import as_json
-from dashboard.services.sheet_checks import NAME_COLUMN
+from dashboard.services.sheet_checks import NAME_COLUMN, OTHER_NAME_COLUMN
 
 BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without it for the codec of the machine
-OTHER_NAME_COLUMN = "Instance name (here)"  # where an input is called as our column
 WORDS = {
     "string": "text",
     "number": "number, with a point for decimals",

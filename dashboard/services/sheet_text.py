@@ -42,12 +42,17 @@ def _refuse_other_kinds(data: bytes | bytearray) -> None:
     start = bytes(data[:4])
     if not bytes(data[:4096]).strip():
         raise SheetError("The file is empty." if not data.strip() else "The file begins with an empty page of blanks.")
-    if start[:2] in _UTF_16 or (len(data) > 3 and data[1::2][:40].count(0) > len(data[1::2][:40]) // 2):
+    if start[:2] in _UTF_16 or _has_wide_letters(bytes(data[:80])):
         raise SheetError("The file is in UTF-16. Save it as “CSV UTF-8” and choose it again.")
     if start == _ZIP:
         raise SheetError("This is a zip file or an Excel workbook under another name. Choose an .xlsx or a CSV file.")
     if start == _OLE:
         raise SheetError("This is an old Excel file under another name. Save it as .xlsx or CSV.")
+
+
+def _has_wide_letters(start: bytes) -> bool:
+    """Whether every other byte is empty, as in UTF-16 without its mark."""
+    return any(2 * half.count(0) > len(half) > 1 for half in (start[::2], start[1::2]))
 
 
 def _is_utf_8(data: bytes | bytearray) -> bool:
@@ -94,7 +99,7 @@ def _evenness(sample: list[str], sign: str) -> tuple[bool, int]:
         for cells in csv.reader(sample, delimiter=sign, strict=True):
             counts.append(len(cells))
     except csv.Error:
-        counts = counts[:-1] or counts
+        pass  # the sample ends within a cell, or this sign does not fit what is quoted; what came before counts
     first = counts[0] if counts else 1
     return first > 1 and all(count == first for count in counts), first
 
