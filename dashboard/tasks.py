@@ -53,3 +53,8 @@ def run_batch(batch_id: str) -> None:
 @task()
 def read_due_contract(workflow_id: str) -> None:
     worker_jobs.read_due_contract(workflow_id)
+
+
+@task()
+def freeze_stop(batch_id: str) -> None:
+    worker_jobs.freeze_stop(batch_id)

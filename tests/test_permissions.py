@@ -2,14 +2,29 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from dashboard.models import Delivery, Membership, Operation, OperationKind, OperationState, Role, SavedView
+from dashboard.models import (
+    Approval,
+    Batch,
+    BatchState,
+    Delivery,
+    Membership,
+    Operation,
+    OperationKind,
+    OperationState,
+    Policy,
+    Role,
+    SavedView,
+)
 from dashboard.permissions import ACTIONS
+from dashboard.services import sheet_rows
+from dashboard.services.sheets import Table
 from maestro_api.simulator import Simulator
 from tests.connect_events import hook_for
 from tests.factories import (
@@ -74,6 +89,8 @@ GUARDED: dict[str, tuple[str, str]] = {
     "instance-reveal": ("instance.reveal", "instance"),
     "operation": ("operation.view", "operation"),
     "operation-settle": ("operation.settle", "operation"),
+    "instance-selection": ("instance.cancel", ""),
+    "workflow-selection": ("workflow.pause", ""),
     "batches": ("batch.view", ""),
     "batch": ("batch.view", "batch"),
     "batch-pause": ("batch.run", "batch"),
@@ -82,11 +99,29 @@ GUARDED: dict[str, tuple[str, str]] = {
     "batch-retry": ("batch.run", "batch"),
     "batch-undo": ("batch.run", "batch"),
     "batch-results": ("batch.view", "batch"),
-    "instance-selection": ("instance.cancel", ""),
-    "workflow-selection": ("workflow.pause", ""),
     "batch-confirm": ("batch.run", "batch"),
+    "bulk-start": ("batch.run", "workflow"),
+    "bulk-template": ("batch.run", "workflow"),
+    "batch-columns": ("batch.run", "sheet"),
+    "batch-check": ("batch.run", "sheet"),
+    "batch-rows": ("batch.run", "sheet"),
+    "batch-item": ("batch.run", "row"),
     "operation-undo": ("instance.cancel", "operation"),
     "operation-now": ("instance.cancel", "operation"),
+    "workflow-stop": ("workflow.stop", "workflow"),
+    "workflow-stop-step": ("workflow.stop", "workflow"),
+    "workflow-stop-list": ("workflow.stop", "workflow"),
+    "approvals": ("batch.view", ""),
+    "approval": ("batch.view", "approval"),
+    "approval-approve": ("batch.approve", "approval"),
+    "approval-decline": ("batch.approve", "approval"),
+    "approval-withdraw": ("batch.run", "approval"),
+    "approval-inputs": ("batch.approve", "approval"),
+    "batch-ask": ("batch.run", "batch"),
+    "batch-break-glass": ("batch.break_glass", "batch"),
+    "policies": ("policy.change", ""),
+    "policy-add": ("policy.change", ""),
+    "policy-remove": ("policy.change", "policy"),
     "audit": ("audit.view", ""),
 }
 ANSWERS = {200, 204, 302, 400, 404, 405, 409, 422, 502}
@@ -119,21 +154,43 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
     view = SavedView.objects.create(account=operator.account, owner=operator.user, name="Failed", is_shared=True)
     batch = BatchFactory(account=operator.account, actor=operator.user, workflow=workflow)
     BatchItemFactory(batch=batch, workflow=workflow, instance=instance)
-    objects = {"key": key.pk, "delivery": delivery.pk} | {
+    tomorrow = timezone.now() + timedelta(days=1)
+    approval = Approval.objects.create(batch=batch, expires_at=tomorrow, list_digest="0" * 64)
+    policy = Policy.objects.create(
+        account=operator.account, kind=OperationKind.CANCEL, least_count=1000, created_by=admin.user
+    )
+    sheet = BatchFactory(
+        account=operator.account,
+        actor=operator.user,
+        workflow=workflow,
+        kind=OperationKind.TRIGGER,
+        source=Batch.Source.SHEET,
+        state=BatchState.PLANNED,
+        confirmed_at=None,
+    )
+    sheet_rows.start_sheet(sheet, Table(["Name"], [["NDA"]], [2]), "rows.csv")
+    objects = {"key": key.pk, "delivery": delivery.pk, "approval": approval.pk, "policy": policy.pk} | {
         "workflow": workflow.pk,
         "instance": instance.pk,
         "operation": operation.pk,
         "membership": operator.pk,
         "view": view.pk,
-        "batch": batch.pk,
         "preset": preset_of(operator, workflow, {}, is_shared=True).pk,
+        "batch": batch.pk,
+        "sheet": sheet.pk,
+        "row": (sheet.pk, 1),
     }
 
     def path(name: str) -> str:
         kind = GUARDED.get(name, ("", ""))[1]
-        return reverse(name, args=[objects[kind]] if kind else [])
+        return reverse(name, args=parts(objects[kind]) if kind else [])
 
     return path
+
+
+def parts(ids: object) -> list[object]:
+    """What fills an address: an id, or several."""
+    return list(ids) if isinstance(ids, tuple) else [ids]
 
 
 def test_every_address_has_a_row() -> None:
@@ -189,8 +246,11 @@ def test_a_foreign_id_answers_like_a_random_one(
     client = signed_in(outsider)
     foreign = getattr(client, method)(address(name))
     kind = GUARDED[name][1]
-    random_id = 10**9 if kind in {"membership", "key", "delivery", "view", "preset"} else uuid.uuid4()
-    random = getattr(client, method)(reverse(name, args=[random_id]))
+    random_id = (
+        10**9 if kind in {"membership", "key", "delivery", "view", "approval", "policy", "preset"} else uuid.uuid4()
+    )
+    random_ids = (random_id, 1) if kind == "row" else random_id
+    random = getattr(client, method)(reverse(name, args=parts(random_ids)))
     assert foreign.status_code in {404, 405}
     assert (foreign.status_code, strip(foreign.content)) == (random.status_code, strip(random.content))
 

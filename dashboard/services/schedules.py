@@ -18,6 +18,7 @@ from dashboard.services import (
     batch_runs,
     contract_readings,
     deliveries,
+    emergency,
     key_inputs,
     pace,
     reconcile,
@@ -53,6 +54,7 @@ REGULARS = (
     Regular("contracts", contract_readings.TURN, contract_readings.read_due),
     Regular("pace", timedelta(minutes=1), pace.measure_due),
     Regular("key inputs", timedelta(seconds=30), key_inputs.run_due),
+    Regular("stops", timedelta(seconds=3), emergency.run_due),
     Regular("approvals", timedelta(minutes=1), approvals.expire_due),
     Regular("forget", timedelta(hours=6), tallies.forget_old_hours),
 )

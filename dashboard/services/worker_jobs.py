@@ -8,13 +8,14 @@ import logging
 from django.db import transaction
 from django.db.models import Q
 
-from dashboard.models import Account, Instance, Membership, Operation, Workflow, WorkflowAccess
+from dashboard.models import Account, Batch, Instance, Membership, Operation, Workflow, WorkflowAccess
 from dashboard.services import (
     audit,
     batch_runs,
     contract_readings,
     contracts,
     deliveries,
+    emergency,
     key_inputs,
     operations,
     passes,
@@ -135,3 +136,10 @@ def _name_at_docusign(instance: Instance, membership: Membership) -> str | None:
 def read_due_contract(workflow_id: str) -> None:
     """The hourly reading of one contract, for everybody."""
     contract_readings.read_one(workflow_id)
+
+
+def freeze_stop(batch_id: str) -> None:
+    """The list of an emergency stop whose workflow is paused."""
+    batch = Batch.objects.select_related("workflow", "account", "actor").filter(pk=batch_id).first()
+    if batch is not None:
+        emergency.freeze(batch)
