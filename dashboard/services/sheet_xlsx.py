@@ -6,6 +6,7 @@ The one rule: everything that a hostile workbook could make large is measured be
 import io
 import re
 import zipfile
+import zlib
 from datetime import date, datetime, time, timedelta
 from typing import IO, Any
 from xml.parsers import expat
@@ -94,7 +95,7 @@ class _Guard:
             with zipfile.ZipFile(io.BytesIO(self.data)) as package:
                 self._check_entries(package.infolist())
                 return self._check_parts(package)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]  # the module's own zlib
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError, zlib.error) as error:
             raise SheetError(NOT_A_WORKBOOK) from error
         except expat.ExpatError as error:
             raise SheetError(NOT_A_WORKBOOK) from error
