@@ -141,7 +141,9 @@ class Slice:
         """One item, or a short wait; whether there is more to do in this slice."""
         batch = self.batch
         if batch.state == State.STOPPING:
-            return not batch_states.wind_up(batch) and self._postpone(self._soon())
+            if not batch_states.wind_up(batch):
+                self._postpone(self._soon())
+            return False
         if wait := self._seconds_to_wait():
             # The lease is longer than this wait, and the next slot is only given to its holder anyway.
             return wait <= IDLE_SECONDS and not Ending.flag.wait(wait)

@@ -58,7 +58,7 @@ def inputs_place(batch: Batch, position: int) -> tuple[str, str, str]:
 
 def is_theirs(batch: Batch, membership: Membership) -> bool:
     """Whether this person may pause, resume and stop it: their own, or any of the account for an admin."""
-    is_same_account = batch.account_id == membership.account_id
+    is_same_account = str(batch.account_id) == str(membership.account_id)
     return is_same_account and (batch.actor_id == membership.user_id or membership.role == Role.ADMIN)
 
 

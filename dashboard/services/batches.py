@@ -82,7 +82,13 @@ def create_batch(
     contract: Contract | None = None,
 ) -> Batch:
     """An empty list, planned. The same form once more gives the first one (U-7). Raises Refused for another use of its key."""
-    wanted = (account.pk, actor.pk, OperationKind(kind), Batch.Source(source), workflow.pk if workflow else None)
+    wanted = (
+        str(account.pk),
+        actor.pk,
+        OperationKind(kind),
+        Batch.Source(source),
+        str(workflow.pk if workflow else ""),
+    )
     first = Batch.objects.filter(key=key).first()
     if first is None:
         try:
@@ -101,7 +107,7 @@ def create_batch(
                 )
         except IntegrityError:  # the same form, sent twice at once
             first = Batch.objects.get(key=key)
-    if (first.account_id, first.actor_id, first.kind, first.source, first.workflow_id) != wanted:
+    if (str(first.account_id), first.actor_id, first.kind, first.source, str(first.workflow_id or "")) != wanted:
         raise Refused(ANOTHER_FORM)
     return first
 
@@ -114,7 +120,7 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
     batch.refresh_from_db()
     if batch.confirmed_at and batch.confirm_key == key:
         return batch
-    if (batch.account_id, batch.actor_id) != (membership.account_id, membership.user_id):
+    if batch.actor_id != membership.user_id or not is_theirs(batch, membership):
         raise Refused(NOT_YOURS.format(batch.actor))
     if batch.frozen_at is None:
         raise Refused(NOT_FROZEN)

@@ -5,7 +5,7 @@ everything else waits, or goes to a person.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -145,21 +145,19 @@ def _claim_check(operation: Operation) -> bool:
 
 
 def _settle_trigger(operation: Operation, membership: Membership) -> None:
-    began = timezone.now()
     look = look_for_marker(operation, membership)
     if look.result == Look.FOUND:
         move(operation, Outcome(State.CONFIRMED, FOUND, instance=look.instance))
     elif look.result == Look.DENIED:
         move(operation, Outcome(State.NEEDS_PERSON, NO_RIGHTS))
     elif look.result == Look.INCOMPLETE:
-        _wait(operation, CHECKED_AT.format(began))
+        _wait(operation, CHECKED_AT.format(look.at))
     else:
-        _absent(operation, membership)
+        _absent(operation, membership, look.at)
 
 
-def _absent(operation: Operation, membership: Membership) -> None:
-    """A complete list did not show it: count that, and decide once it counts enough."""
-    now = timezone.now()
+def _absent(operation: Operation, membership: Membership, now: datetime) -> None:
+    """A complete list that began `now` did not show it: count that, and decide once it counts enough."""
     earliest = (operation.sent_at or now) + SETTLE_AFTER
     if now < earliest:
         _wait(operation, ABSENT.format(now))

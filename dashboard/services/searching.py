@@ -5,14 +5,18 @@ The one rule: "absent" is said only of a list that came whole; half a list can p
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum, auto
+from uuid import UUID
 
-from dashboard.models import Instance, InstanceChange, Membership, Operation
+from django.utils import timezone
+
+from dashboard.models import Instance, InstanceChange, Membership, Operation, OperationState
 from dashboard.services.calls import calling, is_denial
 from dashboard.services.errors import ReconnectNeeded, ServiceError
 from dashboard.services.instances import apply_instances, uuid_of
 from dashboard.services.marker import find_marker
-from dashboard.services.timings import READ_DEADLINE_SECONDS
+from dashboard.services.timings import LISTING_KEPT, READ_DEADLINE_SECONDS
 from dashboard.services.visibility import own_id
 from maestro_api import Instance as ApiInstance
 from maestro_api import MaestroClient, MaestroError, NotFound
@@ -29,29 +33,74 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The result, and the mirror row of what was found."""
+    """The result, the mirror row of what was found, and when the look began."""
 
     result: Look
+    at: datetime
     instance: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One look for all open markers of a person in a workflow; absence counts from its begin."""
+
+    began_at: datetime
+    asked: frozenset[str]
+    found: dict[str, Instance | None]
+    is_whole: bool
+
+    def says(self, marker: str) -> Found | None:
+        """What it means for one of the markers; None when it says nothing about this one."""
+        if marker in self.found:
+            return Found(Look.FOUND, self.began_at, self.found[marker])
+        return Found(Look.ABSENT, self.began_at) if self.is_whole and marker in self.asked else None
+
+    @property
+    def is_fresh(self) -> bool:
+        return timedelta() <= timezone.now() - self.began_at <= LISTING_KEPT
+
+
+# The latest listing of each person and workflow in this process: many lost answers of a bulk run cost one listing together.
+_latest: dict[tuple[int, UUID], Listing] = {}
 
 
 def look_for_marker(operation: Operation, membership: Membership) -> Found:
     """List this person's instances of the workflow, with their own token, and look for the operation's marker."""
-    is_whole = True
+    began_at, marker = timezone.now(), operation.marker or ""
+    key = (membership.pk, operation.workflow_id)
+    latest = _latest.get(key)
+    if latest is not None and latest.is_fresh and (known := latest.says(marker)):
+        return known
     try:
-        with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:
-            for answers, came_whole in _lists(client, operation, membership):
-                is_whole = is_whole and came_whole
-                for answer in answers:
-                    if find_marker(answer.name) == operation.marker and _is_own(answer, membership):
-                        return Found(Look.FOUND, _taken(operation, answer))
+        listing = _listed(operation, membership, began_at)
     except MaestroError as error:
-        return Found(Look.DENIED if is_denial(error) else Look.INCOMPLETE)
+        return Found(Look.DENIED if is_denial(error) else Look.INCOMPLETE, began_at)
     except ReconnectNeeded:
-        return Found(Look.DENIED)
+        return Found(Look.DENIED, began_at)
     except ServiceError:
-        return Found(Look.INCOMPLETE)
-    return Found(Look.ABSENT if is_whole else Look.INCOMPLETE)
+        return Found(Look.INCOMPLETE, began_at)
+    _latest[key] = listing
+    return listing.says(marker) or Found(Look.INCOMPLETE, began_at)
+
+
+def _listed(operation: Operation, membership: Membership, began_at: datetime) -> Listing:
+    rows = Operation.objects.filter(
+        state=OperationState.UNKNOWN, actor_id=operation.actor_id, workflow_id=operation.workflow_id
+    )
+    open_markers = rows.exclude(marker=None).values_list("marker", flat=True)
+    asked = frozenset([operation.marker or "", *open_markers])
+    found: dict[str, Instance | None] = {}
+    is_whole = True
+    with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:
+        for answers, came_whole in _lists(client, operation, membership):
+            is_whole = is_whole and came_whole
+            for answer in answers:
+                marker = find_marker(answer.name)
+                if marker in asked and _is_own(answer, membership):
+                    found[marker] = _taken(operation, answer)
+            if len(found) == len(asked):
+                break
+    return Listing(began_at, asked, found, is_whole)
 
 
 def _lists(

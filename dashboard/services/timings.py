@@ -16,6 +16,7 @@ DOUBLE_SUBMIT_WAIT_SECONDS = 8.0
 SETTLE_AFTER = timedelta(seconds=60)  # sending, plus the lag of Docusign's lists
 BETWEEN_LOOKS = timedelta(seconds=15)
 LOOKS_NEEDED = 2
+LISTING_KEPT = timedelta(seconds=2.5)  # shorter than the shortest time between two looks of one operation
 MAX_RESENDS = 2
 UNREACHED_WAIT = timedelta(seconds=30)  # before the worker tries again what surely was not sent
 MAX_ACTION_ATTEMPTS = 3
@@ -47,7 +48,6 @@ IDLE_SECONDS = 3.0  # a run that has to wait for longer gives its thread to othe
 QUEUED_PATIENCE = timedelta(seconds=5)  # a queued slice that did not begin by then is queued again
 CONTRACT_RECHECK = timedelta(seconds=60)
 READ_TRIES = 3  # looks at an instance that Docusign does not answer, before its row is left out
-INPUTS_KEPT = timedelta(days=7)  # of rows that were not carried out, after the end of their run, for a retry
 UNDO_GIVES_UP = timedelta(minutes=5)  # after its window; a cancel does not come as a surprise hours later
 
 HOURLY_CALLS = 3_000  # of an account, over all its apps, until Docusign's headers say otherwise

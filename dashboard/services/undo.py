@@ -77,7 +77,7 @@ def plan_cancel(instance: Instance, *, actor: User, membership: Membership, reas
 def undo_cancel(operation: Operation, *, membership: Membership) -> Operation:
     """Take it back: by its person or an admin, while it waits. The same once more changes nothing. Raises Refused."""
     is_theirs = operation.actor_id == membership.user_id or membership.role == Role.ADMIN
-    if operation.account_id != membership.account_id or not is_theirs:
+    if str(operation.account_id) != str(membership.account_id) or not is_theirs:
         raise Refused(f"Only {operation.actor} or an admin can undo this.")
     operation.refresh_from_db()
     if operation.state == State.WITHDRAWN:
@@ -93,7 +93,7 @@ def undo_cancel(operation: Operation, *, membership: Membership) -> Operation:
 
 def send_now(operation: Operation, *, membership: Membership) -> Operation:
     """Do not wait for the end of the window; by its own person, with whose connection it is sent. Raises Refused."""
-    if (operation.account_id, operation.actor_id) != (membership.account_id, membership.user_id):
+    if (str(operation.account_id), operation.actor_id) != (str(membership.account_id), membership.user_id):
         raise Refused(f"Only {operation.actor} can send this, because it is sent with that person's own connection.")
     operation.refresh_from_db()
     if operation.state in (State.SENT, State.CONFIRMED):
