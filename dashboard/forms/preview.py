@@ -1,6 +1,7 @@
 """The text of what a trigger will send. Its one rule: a value that cannot be sent is shown as a gap, never guessed."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,6 +21,11 @@ def preview_text(form: TriggerBase) -> str:
     name = _clean(form, "instance_name")
     first = _seen(as_json(name + CODE_SIGN)) if isinstance(name, str) and name else MISSING
     return f'{{\n  "instance_name": {first},\n  "trigger_inputs": {_seen(_inputs(form))}\n}}'
+
+
+def request_text(body: Mapping[str, Any]) -> str:
+    """A body that is complete, such as that of a row of a file."""
+    return _seen(as_json(body, indent=2))
 
 
 def _seen(text: str) -> str:

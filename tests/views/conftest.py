@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
-from dashboard.models import Contract, Instance, Membership, Workflow
+from dashboard.models import Batch, Contract, Instance, Membership, Workflow
 from dashboard.services import contracts, sync, visibility
 from maestro_api.simulator import Simulator
+from tests.sheet_files import CANARY, BulkFile, pasted, sent
 
 
 @pytest.fixture
@@ -45,3 +47,26 @@ def running(ada: Membership, simulator: Simulator) -> Instance:
     assert found is not None
     simulator.clear_ledger()
     return found
+
+
+@pytest.fixture
+def bulk(contract: Contract) -> BulkFile:
+    """A file for the workflow."""
+    return BulkFile(contract)
+
+
+@pytest.fixture
+def prepared(browser_of_ada: Client, workflow: Workflow, bulk: BulkFile) -> Batch:
+    """A bulk run of three rows, checked; the last has a date that is none."""
+    rows = [
+        bulk.row("NDA one", "Firm one"),
+        bulk.row("NDA two", "Firm two"),
+        bulk.row("NDA three", CANARY, date="soon"),
+    ]
+    text = pasted(bulk.header, *rows)
+    answer = browser_of_ada.post(reverse("bulk-start", args=[workflow.pk]), sent(pasted=text))
+    assert answer.status_code == 302, answer.context["form"].errors
+    batch = Batch.objects.get()
+    answer = browser_of_ada.post(reverse("batch-columns", args=[batch.pk]), bulk.choice())
+    assert answer.status_code == 302, answer.context["form"].errors
+    return batch
