@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
@@ -43,7 +44,6 @@ class RowsForm(ConfirmForm):
         label="Or choose a file",
         required=False,
         allow_empty_file=True,
-        help_text="CSV in UTF-8, or XLSX of which the first sheet is read. At most 10,000 rows and 5 MB.",
         widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
         error_messages={"max_length": "The name of the file is too long. Give it a shorter one."},
         max_length=255,
@@ -52,6 +52,10 @@ class RowsForm(ConfirmForm):
     def __init__(self, *args: Any, is_too_large: bool = False, **kwargs: Any) -> None:
         self.is_too_large = is_too_large
         super().__init__(*args, **{"auto_id": "%s", **kwargs})
+        self.fields["file"].help_text = (
+            "CSV in UTF-8, or XLSX of which the first sheet is read. "
+            f"At most {settings.BATCH_MAX_ROWS:,} rows and {MAX_BYTES // 1024 // 1024} MB."
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -113,8 +117,8 @@ class ColumnsForm(ConfirmForm):
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=(
-            "Two rows with the same values in all of these are told as duplicates, also against what runs and what was "
-            "triggered in the last 90 days. Choose none to look for no duplicates."
+            "A second row with the same values in all of these is an error; what runs with them, or was triggered in the "
+            "last 90 days, is a warning. Without any, only rows that are exactly alike are looked for."
         ),
     )
 

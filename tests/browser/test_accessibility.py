@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import LEAVER, fill, open_form, running_instance, send, workflow
-from tests.processes import RunningConsole
+from tests.processes import RunningConsole, csrf_token
 
 Person = Callable[..., Page]
 OPTIONS: dict[str, Any] = {
@@ -32,15 +32,20 @@ PATHS = (
     "/instances/workflows/?q=e",
     "/instances/views/",
     "/instances/views/new/?state=failed",
+    "/batches/",
+    "/batches/?state=done",
 )
 DEEP = (
     "workflow",
     "trigger",
     "trigger-wrong",
     "trigger-json",
+    "bulk",
     "pause",
     "instance",
     "cancel",
+    "batch",
+    "batch-stop",
     "operation",
     "404",
     "signin",
@@ -52,17 +57,31 @@ def addresses(running: RunningConsole) -> dict[str, str]:
     """Pages that hang on something known: a workflow, an instance, an operation."""
     found = workflow(running, "Employee leaver checklist")["id"]
     instance = running_instance(running)["id"]
+    batch = planned_batch(running, instance)
     return {
+        "batch": f"/batches/{batch}/",
+        "batch-stop": f"/batches/{batch}/stop/",
         "workflow": f"/workflows/{found}/",
         "trigger": f"/workflows/{found}/trigger/",
         "trigger-wrong": f"/workflows/{found}/trigger/",
         "trigger-json": f"/workflows/{found}/trigger/?as=json",
+        "bulk": f"/workflows/{found}/bulk/",
         "pause": f"/workflows/{found}/pause/",
         "instance": f"/instances/{instance}/",
         "cancel": f"/instances/{instance}/cancel/",
         "404": "/nowhere/",
         "signin": "/signin/?next=/",
     }
+
+
+def planned_batch(console: RunningConsole, instance: str) -> str:
+    """A bulk run of one instance that nobody starts."""
+    session = console.sign_in()
+    list_url = f"{console.url}/instances/"
+    token = csrf_token(session.get(list_url, timeout=30).text)
+    ticked = {"csrfmiddlewaretoken": token, "pick": instance}
+    answer = session.post(f"{list_url}selection/", data=ticked, headers={"Referer": list_url}, timeout=30)
+    return answer.url.partition("/batches/")[2].partition("/")[0]
 
 
 def violations(page: Page, options: dict[str, Any] = OPTIONS) -> list[str]:

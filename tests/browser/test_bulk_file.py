@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import SLOW, page_of, triggers
+from tests.browser.test_accessibility import violations
 from tests.processes import RunningConsole
 
 Person = Callable[..., Page]
@@ -40,6 +41,7 @@ def test_rows_of_a_file_become_instances_and_no_other(console: RunningConsole, p
     page.goto(page_of(console, WORKFLOW))
     page.get_by_role("link", name="Trigger from a file…").click()
     expect(page.get_by_label("Name of the bulk run")).to_be_visible(timeout=SLOW)
+    assert violations(page) == []
     header = header_of_template(page)
     names = [f"Bulk NDA {number}" for number in range(1, 6)]
     rows = [row(header, name) for name in names]
@@ -51,6 +53,7 @@ def test_rows_of_a_file_become_instances_and_no_other(console: RunningConsole, p
     expect(page.get_by_role("heading", level=1)).to_have_text("Match the columns")
     chosen = page.get_by_label(re.compile("^Supplier name")).first
     expect(chosen.locator("option:checked")).to_have_text("Supplier name")
+    assert violations(page) == []
     page.get_by_role("button", name="Check 5 rows").click()
 
     error = page.get_by_role("row").filter(has_text="next week")
@@ -59,6 +62,7 @@ def test_rows_of_a_file_become_instances_and_no_other(console: RunningConsole, p
     expect(error).to_contain_text("Write it like 2026-06-01")
     expect(page.get_by_role("button", name="Go without the 1 row that has errors…")).to_be_visible()
     page.get_by_text("Add corrected rows").click()
+    assert violations(page) == []
     corrected = ["\t".join(["Row", *header]), f"4\t{row(header, names[2])}"]
     page.get_by_label("Paste rows").fill("\n".join(corrected))
     page.get_by_role("button", name="Check and add these rows").click()
