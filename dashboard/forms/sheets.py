@@ -158,6 +158,8 @@ class ColumnsForm(ConfirmForm):
             initial=str(self.columns.index(column)) if column in self.columns else "",
             error_messages={"required": "No column fills this input, and it must not be left out. Choose one."},
         )
+        if field.required and not field.initial and not self.is_bound:
+            field.help_text = "No column of the file has this name."
         field.kind = input_for(spec).kind  # type: ignore[attr-defined]  # the word after a label; Django types no own members
         return field
 

@@ -112,7 +112,7 @@ def test_a_change_of_the_workflow_after_the_check_is_told_with_what_changed(
     ada: Membership,
     simulator: Simulator,
 ) -> None:
-    """E-2: nothing goes on with rows that were checked against something else."""
+    """U-8: nothing goes on with rows that were checked against something else."""
     drift(simulator, workflow, contract, ada)
     page = reverse("batch-check", args=[prepared.pk])
     body = browser_of_ada.get(page).content.decode()

@@ -223,7 +223,9 @@ def test_an_input_without_a_column_is_marked_and_the_check_refused(
 ) -> None:
     browser_of_ada.post(address, sent(pasted=pasted(["Instance name", "Else", *bulk.header[2:]], bulk.row("NDA"))))
     page = reverse("batch-columns", args=[Batch.objects.get().pk])
-    assert browser_of_ada.get(page).context["unmatched"] == 1
+    shown = browser_of_ada.get(page)
+    assert shown.context["unmatched"] == 1
+    assert "No column of the file has this name." in shown.content.decode()
     answer = browser_of_ada.post(page, bulk.choice(**{"column-0": ""}))
     assert answer.status_code == 422
     assert "No column fills this input" in error_of(answer, "column-0")
