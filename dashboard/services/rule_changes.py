@@ -31,7 +31,8 @@ class RuleWish:
 
     @property
     def is_empty(self) -> bool:
-        return self == RuleWish(is_required=self.is_required) and not self.is_required
+        asked_for = (self.label, self.help, self.choices, self.is_required, self.minimum, self.maximum, self.pattern)
+        return not any(asked_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _keep(workflow: Workflow, name: str, wish: RuleWish, membership: Membership)
     values = {field: getattr(wish, field) for field in RuleWish.__dataclass_fields__}
     with transaction.atomic():
         before = InputRule.objects.filter(workflow=workflow, input_name=name).first()
-        changed = [field for field, value in values.items() if getattr(before, field, None) != value]
+        changed = [field for field, value in values.items() if getattr(before or InputRule(), field) != value]
         if before is not None and not changed:
             return before
         rule, _ = InputRule.objects.update_or_create(
