@@ -54,17 +54,21 @@ def send(operation: Operation, membership: Membership) -> None:
         carry_out(operation, membership, deadline=ITEM_DEADLINE_SECONDS, is_worker=True, lane=Lane.BATCH)
 
 
-def _trigger(batch: Batch, item: BatchItem) -> Deed:
-    if item.operation is not None:
-        return Deed(item.operation)
+def intent_of(batch: Batch, item: BatchItem) -> Operation | None:
+    """The trigger of an item, not stored yet; None when its values cannot be opened."""
     try:
         payload = crypto.unseal(item.sealed_inputs, *inputs_place(batch, item.position))
     except crypto.SealBroken:
-        return Deed(state=ItemState.NOT_SENT, why=SEALED)
+        return None
     key = item.operation_key
     # The marker comes from the key: should an older copy of the database send this item, Docusign's list shows that it ran.
     marker = marker_from(crypto.keyed_digest("marker", key))
-    return Deed(intent(item.workflow, batch.actor, clean_name(item.label), payload, key=key, marker=marker))
+    return intent(item.workflow, batch.actor, clean_name(item.label), payload, key=key, marker=marker)
+
+
+def _trigger(batch: Batch, item: BatchItem) -> Deed:
+    operation = item.operation or intent_of(batch, item)
+    return Deed(operation) if operation is not None else Deed(state=ItemState.NOT_SENT, why=SEALED)
 
 
 def _cancel(batch: Batch, item: BatchItem, membership: Membership) -> Deed:

@@ -22,8 +22,9 @@ from dashboard.models import (
     User,
     Workflow,
 )
-from dashboard.services import audit, second_person
-from dashboard.services.batch_states import hold, inputs_place, is_theirs, pause, resume, retry, stop, undo, undo_window
+from dashboard.services import audit, batch_states, second_person
+from dashboard.services.batch_doubts import doubt_waiting
+from dashboard.services.batch_states import hold, inputs_place, is_theirs, pause, retry, stop, undo, undo_window
 from dashboard.services.errors import NeedsSecondPerson, Refused
 from dashboard.services.freezing import freeze_instances, freeze_workflows
 from dashboard.services.instances import bump, lock_mirror
@@ -171,6 +172,16 @@ def _confirmed(batch: Batch, key: str, reason: str) -> bool:
             message="",
         )
     )
+
+
+def resume(batch: Batch, *, membership: Membership) -> Batch:
+    """Go on from where it stands; after a restore only once every row was looked for at Docusign (U-12). Raises Refused."""
+    with before_sending(), transaction.atomic():
+        was_restored = Batch.objects.filter(pk=batch.pk, hold=Batch.Hold.RESTORED).exists()
+        batch_states.resume(batch, membership=membership)
+        if was_restored:
+            doubt_waiting(batch)
+    return batch
 
 
 def counts(batch: Batch) -> dict[ItemState, int]:

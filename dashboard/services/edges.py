@@ -3,6 +3,7 @@
 The one rule: no other code changes the state of an operation; a writer with an old fence changes nothing (U-1, U-9).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -127,6 +128,17 @@ def insert_planned(operation: Operation, *, at: datetime) -> bool:
             return False
         raise
     return True
+
+
+def insert_unknown(pairs: Sequence[tuple[BatchItem, Operation]], message: str) -> None:
+    """Intents of which nobody knows whether they were carried out before; the caller records them all in one entry (U-12)."""
+    now = timezone.now()
+    for item, operation in pairs:
+        operation.state, operation.fence, operation.attempts = State.UNKNOWN, 1, 1
+        operation.sent_at, operation.next_check_at, operation.message = now, now, message
+        item.operation, item.state, item.message = operation, ItemState.UNKNOWN, message
+    Operation.objects.bulk_create([operation for _, operation in pairs], batch_size=100)
+    BatchItem.objects.bulk_update([item for item, _ in pairs], ["operation", "state", "message"], batch_size=100)
 
 
 def claim_planned(operation: Operation) -> bool:

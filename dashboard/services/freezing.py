@@ -6,6 +6,7 @@ The one rule: one statement takes all rows over, so the list is that of one mome
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import (
     Case,
@@ -101,7 +102,10 @@ def _insert_selected(columns: dict[str, Any], rows: QuerySet[Instance]) -> int:
     if rows.query.is_sliced:
         rows = Instance.objects.filter(pk__in=rows.values("pk"))
     selected = rows.order_by().annotate(**named).values_list(*named)
-    select, parameters = selected.query.sql_with_params()
+    try:
+        select, parameters = selected.query.sql_with_params()
+    except EmptyResultSet:  # a filter that nothing can match is not even asked
+        return 0
     quote = connection.ops.quote_name
     names = ", ".join(quote(name) for name in columns)
     with connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from dashboard import crypto
 from dashboard.models import Batch, BatchItem, BatchState, Contract, Instance, Membership, OperationKind
 from dashboard.services import batch_runs, batches, operations
-from tests.services.conftest import inputs_for, new_key
+from tests.services.form_values import inputs_for, new_key
 
 
 def sheet_batch(membership: Membership, contract: Contract, names: Iterable[str]) -> Batch:

@@ -1,29 +1,19 @@
 """A person whose mirror is filled, a workflow that can be triggered, and a way to trigger it."""
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 
-from dashboard.models import Contract, Membership, Operation, Workflow
-from dashboard.services import contracts, operations, sync, visibility
+from dashboard.models import Account, Batch, Contract, Membership, Operation, Workflow
+from dashboard.services import batch_runs, contracts, operations, sync, visibility
 from maestro_api.simulator import Simulator
+from tests.services.bulk import ShiftingFlag, Worker, sheet_batch, started
+from tests.services.form_values import inputs_for, new_key
 
-_keys = (f"key-{number}" for number in itertools.count(1))
-GUESSES: dict[str, Any] = {"string": "Lindqvist Print AB", "number": 7, "boolean": True, "date": "2026-12-01"}
-
-
-def new_key() -> str:
-    return next(_keys)
-
-
-def inputs_for(contract: Contract) -> dict[str, Any]:
-    """Values that the simulator accepts for a contract."""
-    asked = [field for field in contract.fields if not field["is_system"]]
-    return {
-        field["name"]: field["default"] if field["has_default"] else GUESSES.get(field["kind"], "x") for field in asked
-    }
+__all__ = ["inputs_for", "new_key"]
 
 
 @pytest.fixture
@@ -71,3 +61,27 @@ def trigger(ada: Membership, workflow: Workflow, contract: Contract) -> Callable
 def posts(simulator: Simulator) -> Callable[[], list[dict[str, Any]]]:
     """The writes that reached Docusign."""
     return lambda: [entry for entry in simulator.ledger() if entry["method"] == "POST" and "/v1/" in entry["path"]]
+
+
+@pytest.fixture
+def worker(ada: Membership, settings: Any) -> Iterator[Worker]:
+    """A worker in a minute of its own, far from the turn of an hour."""
+    settings.BATCH_RATE_PER_SECOND = 5
+    Account.objects.filter(pk=ada.account_id).update(resend_allowed=True)
+    flag = batch_runs.Ending.flag
+    with time_machine.travel(datetime.now(UTC).replace(minute=5, second=0), tick=False) as clock:
+        batch_runs.end_with(ShiftingFlag(clock))
+        yield Worker(clock)
+    batch_runs.end_with(flag)
+
+
+@pytest.fixture
+def made(simulator: Simulator) -> Callable[[], int]:
+    """How many instances of the bulk run Docusign really has."""
+    return lambda: sum(name.startswith("Bulk ") for name in simulator.world.instances.names.values())
+
+
+@pytest.fixture
+def rows(ada: Membership, contract: Contract) -> Callable[[int], Batch]:
+    """A confirmed run of so many triggers."""
+    return lambda number: started(sheet_batch(ada, contract, (f"Bulk {n}" for n in range(number))), ada)

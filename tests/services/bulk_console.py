@@ -1,0 +1,134 @@
+"""A console on files with a bulk run in it, and workers that the test kills, stops and continues.
+
+The one rule: workers are the product's own command; what the run did is judged by what the simulator holds.
+"""
+
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from maestro_api.simulator import Simulator, SimulatorServer
+from tests.services.file_console import FileConsole, until
+
+TRIGGER = "/actions/trigger"
+CREATE = """
+from tests.services.bulk import sheet_batch, started
+membership, contract = PEOPLE.get(), Contract.objects.get()
+batch = started(sheet_batch(membership, contract, [f"Bulk {n:05}" for n in range(int(sys.argv[1]))]), membership)
+print(batch.pk)
+"""
+# What was left by the dead is due now: leases have ended, lost answers are old enough to be looked for.
+AGE = """
+UPDATE dashboard_operation SET lease_until = strftime('%Y-%m-%d %H:%M:%f', lease_until, :by) WHERE lease_until IS NOT NULL;
+UPDATE dashboard_batch SET lease_until = strftime('%Y-%m-%d %H:%M:%f', lease_until, :by) WHERE lease_until IS NOT NULL;
+"""
+AGE_UNKNOWN = """
+UPDATE dashboard_operation SET sent_at = strftime('%Y-%m-%d %H:%M:%f', sent_at, :by),
+  last_absent_at = strftime('%Y-%m-%d %H:%M:%f', last_absent_at, :by),
+  next_check_at = strftime('%Y-%m-%d %H:%M:%f', next_check_at, :by) WHERE state = 'unknown';
+"""
+
+
+class BulkConsole(FileConsole):
+    """Database, queue and simulator of one bulk run of triggers."""
+
+    def __init__(self, folder: Path, *, rate: float = 50, latency_ms: int = 0) -> None:
+        server = SimulatorServer(Simulator(seed=1, workflows=12, instances=10, latency_ms=latency_ms), port=0)
+        server.sim.world.settings.moving = False
+        server.sim.set_limits(hourly=1_000_000, burst=1_000_000)
+        server.start()
+        super().__init__(folder, server)
+        self.server = server
+        self.environment |= {"BATCH_RATE_PER_SECOND": str(rate), "SYNC_INTERVAL_SECONDS": "86400"}
+        self.path = self.environment["DATABASE_URL"].removeprefix("sqlite:///")
+        self.workers: list[subprocess.Popen[str]] = []
+        self.prepare()
+
+    def close(self) -> None:
+        """End what is left of the workers, and the simulator."""
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.kill()
+            worker.communicate()
+        self.server.stop()
+
+    def start_run(self, rows: int) -> str:
+        """A checked and confirmed run."""
+        return self.run(CREATE, str(rows))
+
+    def start_worker(self) -> subprocess.Popen[str]:
+        worker = self.work()
+        self.workers.append(worker)
+        return worker
+
+    def kill(self, worker: subprocess.Popen[str]) -> None:
+        """kill -9, in the middle of whatever it does."""
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+
+    def end(self, worker: subprocess.Popen[str]) -> int:
+        """SIGTERM; its exit code."""
+        worker.send_signal(signal.SIGTERM)
+        return worker.wait(40)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Read the stored rows from outside."""
+        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20) as database:
+            return database.execute(sql).fetchall()
+
+    def states(self) -> dict[str, int]:
+        """How many items are in each state."""
+        return dict(self.query("SELECT state, COUNT(*) FROM dashboard_batchitem GROUP BY state"))
+
+    def confirmed(self) -> int:
+        return self.states().get("confirmed", 0)
+
+    def run_state(self) -> str:
+        return str(self.query("SELECT state FROM dashboard_batch")[0][0])
+
+    def holder(self) -> str:
+        """The process that carries the run out just now."""
+        return str(self.query("SELECT runner FROM dashboard_batch")[0][0]).partition(":")[2].partition(":")[0]
+
+    def age(self, *, unknown_too: bool = True) -> None:
+        """Let the time pass that leases and looks would have to be waited for; no living worker may have a call under way."""
+        self._change(AGE)
+        if unknown_too:
+            self.age_unknown()
+
+    def age_unknown(self) -> None:
+        """Let the settle time of lost answers pass."""
+        self._change(AGE_UNKNOWN)
+
+    def _change(self, script: str, by: str = "-61 seconds") -> None:
+        with sqlite3.connect(self.path, timeout=20, isolation_level=None) as database:
+            for statement in filter(None, map(str.strip, script.split(";"))):
+                database.execute(statement, {"by": by})
+
+    def finish(self, *, seconds: float, is_hurried: bool = False) -> None:
+        """Let a worker finish the run."""
+        at = time.monotonic() + 2
+
+        def is_done() -> bool:
+            nonlocal at
+            if is_hurried and time.monotonic() > at:
+                self.age_unknown()
+                at = time.monotonic() + 2
+            return self.run_state() == "done"
+
+        until(is_done, seconds=seconds)
+
+    def held(self) -> Counter[str]:
+        """The instances of the run that the simulator holds, by the name of their row."""
+        names = [name for name in self.server.sim.world.instances.names.values() if name.startswith("Bulk ")]
+        return Counter(match[0] for name in names if (match := re.match(r"Bulk \d+", name)))
+
+    def made(self) -> tuple[int, int]:
+        """How many rows were made, and how many of them more than once."""
+        held = self.held()
+        return len(held), sum(number > 1 for number in held.values())

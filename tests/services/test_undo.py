@@ -1,0 +1,176 @@
+"""The undo window of a single cancel."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+
+from dashboard.models import (
+    AuditEntry,
+    Connection,
+    Instance,
+    InstanceState,
+    Membership,
+    Operation,
+    OperationState,
+    Role,
+)
+from dashboard.services import operations, undo
+from dashboard.services.errors import Refused
+from maestro_api.simulator import Simulator
+from tests.factories import person
+from tests.services.conftest import new_key
+
+State = OperationState
+Posts = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def clock(ada: Membership) -> Iterator[Any]:
+    with time_machine.travel(datetime.now(UTC), tick=False) as moved:
+        yield moved
+
+
+@pytest.fixture
+def instance(ada: Membership, clock: Any) -> Instance:
+    return Instance.objects.filter(account=ada.account, status=InstanceState.IN_PROGRESS).latest("sort_at")
+
+
+@pytest.fixture
+def planned(ada: Membership, instance: Instance) -> Operation:
+    return undo.plan_cancel(instance, actor=ada.user, membership=ada, reason="Wrong party", key="form")
+
+
+def work(clock: Any, *, seconds: int) -> None:
+    """The worker's turns of some seconds."""
+    for _ in range(seconds):
+        clock.shift(timedelta(seconds=1))
+        for row in operations.due():
+            operations.settle_unknown(row)
+
+
+def test_a_cancel_waits_and_is_sent_when_the_window_is_over(planned: Operation, clock: Any, posts: Posts) -> None:
+    work(clock, seconds=9)
+    assert len(posts()) == 0
+    work(clock, seconds=2)
+    planned.refresh_from_db()
+    assert (planned.state, len(posts())) == (State.CONFIRMED, 1)
+    actions = AuditEntry.objects.filter(operation_id=str(planned.pk)).order_by("seq")
+    assert list(actions.values_list("action", flat=True)) == [
+        "instance.cancel_planned",
+        "instance.cancel_asked",
+        "instance.canceled",
+    ]
+
+
+def test_the_schedule_queues_each_cancel_once(planned: Operation, clock: Any) -> None:
+    clock.shift(timedelta(seconds=11))
+    assert (undo.run_due(), undo.run_due()) == (1, 0)
+
+
+def test_a_cancel_that_is_undone_is_never_sent(
+    planned: Operation, ada: Membership, clock: Any, posts: Posts, instance: Instance
+) -> None:
+    undo.undo_cancel(planned, membership=ada)
+    work(clock, seconds=20)
+    planned.refresh_from_db()
+    assert (planned.state, len(posts())) == (State.WITHDRAWN, 0)
+    assert AuditEntry.objects.get(action="instance.cancel_undone").reason == ""
+    instance.refresh_from_db()
+    assert instance.status == InstanceState.IN_PROGRESS
+
+
+def test_undoing_twice_changes_nothing_more(planned: Operation, ada: Membership) -> None:
+    undo.undo_cancel(planned, membership=ada)
+    undo.undo_cancel(planned, membership=ada)
+    assert AuditEntry.objects.filter(action="instance.cancel_undone").count() == 1
+
+
+def test_what_was_sent_is_not_undone(planned: Operation, ada: Membership) -> None:
+    undo.send_now(planned, membership=ada)
+    assert planned.state == State.CONFIRMED
+    with pytest.raises(Refused, match="too late to undo"):
+        undo.undo_cancel(planned, membership=ada)
+
+
+def test_sending_now_does_not_wait_and_sends_once(
+    planned: Operation, ada: Membership, clock: Any, posts: Posts
+) -> None:
+    undo.send_now(planned, membership=ada)
+    undo.send_now(planned, membership=ada)
+    work(clock, seconds=20)
+    assert len(posts()) == 1
+
+
+def test_the_state_is_read_again_just_before_sending(
+    planned: Operation, instance: Instance, clock: Any, simulator: Simulator, posts: Posts
+) -> None:
+    """U-6: it completed within the window, so nothing is sent and the person is told."""
+    simulator.set_instance(str(instance.pk), status="completed")
+    work(clock, seconds=12)
+    planned.refresh_from_db()
+    assert (planned.state, len(posts())) == (State.REJECTED, 0)
+    assert planned.message == "Too late: it is completed. Nothing was changed."
+    instance.refresh_from_db()
+    assert instance.status == InstanceState.COMPLETED
+
+
+def test_a_second_cancel_of_the_same_instance_is_refused(
+    planned: Operation, instance: Instance, ada: Membership
+) -> None:
+    with pytest.raises(Refused, match="has already asked for this"):
+        undo.plan_cancel(instance, actor=ada.user, membership=ada, reason="", key=new_key())
+
+
+def test_the_same_form_once_more_gives_the_first_window(
+    planned: Operation, instance: Instance, ada: Membership
+) -> None:
+    """U-7."""
+    again = undo.plan_cancel(instance, actor=ada.user, membership=ada, reason="", key="form")
+    assert again.pk == planned.pk
+
+
+def test_after_an_undo_it_can_be_canceled_again(planned: Operation, instance: Instance, ada: Membership) -> None:
+    undo.undo_cancel(planned, membership=ada)
+    again = undo.plan_cancel(instance, actor=ada.user, membership=ada, reason="", key=new_key())
+    assert again.state == State.PLANNED
+
+
+def test_an_admin_undoes_the_cancel_of_somebody_and_an_operator_does_not(planned: Operation, ada: Membership) -> None:
+    with pytest.raises(Refused, match="or an admin"):
+        undo.undo_cancel(planned, membership=person(ada.account, Role.OPERATOR))
+    boss = person(ada.account, Role.ADMIN)
+    undo.undo_cancel(planned, membership=boss)
+    assert AuditEntry.objects.get(action="instance.cancel_undone").actor_name == str(boss.user)
+
+
+def test_nobody_else_sends_it_at_once(planned: Operation, ada: Membership, posts: Posts) -> None:
+    """V-5: it would be sent with a token that is not theirs."""
+    with pytest.raises(Refused, match="own connection"):
+        undo.send_now(planned, membership=person(ada.account, Role.ADMIN))
+    assert len(posts()) == 0
+
+
+def test_a_docusign_that_is_away_delays_the_cancel(
+    planned: Operation, clock: Any, simulator: Simulator, posts: Posts
+) -> None:
+    simulator.set_faults([{"match": {"method": "GET"}, "do": {"status": 503}}])
+    work(clock, seconds=40)
+    planned.refresh_from_db()
+    assert (planned.state, len(posts())) == (State.PLANNED, 0)
+    simulator.set_faults([])
+    work(clock, seconds=90)
+    planned.refresh_from_db()
+    assert (planned.state, len(posts())) == (State.CONFIRMED, 1)
+
+
+def test_a_cancel_does_not_come_hours_later(planned: Operation, clock: Any, ada: Membership, posts: Posts) -> None:
+    """R-9: what could not be sent within minutes is given up, and says so."""
+    Connection.objects.filter(user=ada.user).update(state=Connection.State.RECONNECT_NEEDED)
+    work(clock, seconds=700)
+    Connection.objects.filter(user=ada.user).update(state=Connection.State.ACTIVE)
+    work(clock, seconds=10)
+    planned.refresh_from_db()
+    assert (planned.state, planned.message, len(posts())) == (State.REJECTED, undo.NO_ANSWER, 0)
