@@ -23,7 +23,6 @@ class Preview:
 
     count: int
     first: list[BatchItem]
-    workflows: int
     ended: int
     moved: int
     left_out: int
@@ -46,7 +45,6 @@ def preview_of(batch: Batch) -> Preview:
     return Preview(
         count=number.get(ItemState.WAITING, 0),
         first=list(waiting.select_related("workflow", "instance").order_by("position")[:FIRST]),
-        workflows=waiting.order_by().values("workflow_id").distinct().count(),
         ended=ended,
         moved=moved,
         left_out=sum(number.values()) - number.get(ItemState.WAITING, 0),

@@ -51,6 +51,7 @@ def freeze(
     ids: Sequence[UUID] = (),
     search: Search | None = None,
     described: str = "",
+    reason: str = "",
     source: Batch.Source = Batch.Source.SELECTION,
 ) -> Batch:
     """The ticked instances, or all that match `search`, as a planned cancel. Raises Refused where nothing may be selected."""
@@ -114,18 +115,9 @@ def _matching(membership: Membership, search: Search) -> QuerySet[Instance]:
     return found.order_by("-sort_at", "-id")
 
 
-def _planned(
-    membership: Membership,
-    kind: str,
-    *,
-    name: str,
-    described: str,
-    key: str,
-    source: Batch.Source = Batch.Source.SELECTION,
-) -> Batch:
-    return batches.create_batch(
-        membership.account, actor=membership.user, kind=kind, source=source, name=name, described=described, key=key
-    )
+def _planned(membership: Membership, kind: str, **details: str) -> Batch:
+    details.setdefault("source", Batch.Source.SELECTION)
+    return batches.create_batch(membership.account, actor=membership.user, kind=kind, **details)
 
 
 def _forget_abandoned(membership: Membership, batch: Batch) -> None:
@@ -133,7 +125,7 @@ def _forget_abandoned(membership: Membership, batch: Batch) -> None:
     Batch.objects.filter(
         account_id=membership.account_id,
         actor_id=membership.user_id,
-        source=Batch.Source.SELECTION,
+        source__in=(Batch.Source.SELECTION, Batch.Source.SINGLE),
         state=BatchState.PLANNED,
         confirmed_at=None,
         approval=None,

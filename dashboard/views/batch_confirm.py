@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard import htmx
 from dashboard.forms.confirm import BatchForm, ConfirmForm
-from dashboard.models import Approval, Batch, BatchItem, BatchState, OperationKind
+from dashboard.models import Approval, Batch, BatchItem, BatchState, OperationKind, Policy
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import approvals, batch_preview, batches, second_person
@@ -72,7 +72,9 @@ def confirm(request: PersonRequest, batch_id: str) -> HttpResponse:
         is_required=batch.kind == Kind.CANCEL,
         initial={"reason": batch.reason},
     )
-    question = question_of(batch, batch_preview.preview_of(batch))
+
+    def question() -> Question:
+        return question_of(batch, batch_preview.preview_of(batch))
 
     def act(cleaned: dict[str, Any]) -> Batch:
         return batches.confirm(
@@ -100,10 +102,8 @@ def question_of(batch: Batch, preview: Preview) -> Question:
     many = plural(preview.count, NOUNS[kind])
     where = f" of {batch.workflow}" if batch.workflow else ""
     policy = second_person.needed_for(batch)
-    effects = [*HAPPENS[kind], *_changes(preview), *_undoing(kind), *_costs(preview)]
-    if policy:
-        effects.append({"icon": "person", "text": second_person.needs_sentence(policy)})
     verb = f"{kind.label} {many}"
+    more, note = preview.count - len(preview.first), _note(batch)
     return Question(
         page="batches/confirm.html",
         title=f"{verb}{where}?",
@@ -114,11 +114,19 @@ def question_of(batch: Batch, preview: Preview) -> Question:
         events=(),
         tone="danger" if kind == Kind.CANCEL and not policy else "primary",
         names=[_named(item) for item in preview.first],
-        more=preview.count - len(preview.first),
-        names_note=_note(batch),
-        effects=effects,
+        more=more,
+        names_note=note if more else note[:1].upper() + note[1:],
+        effects=_effects(kind, preview, policy),
         action_url=reverse("batch-ask", args=[batch.pk]) if policy else "",
     )
+
+
+def _effects(kind: OperationKind, preview: Preview, policy: Policy | None) -> list[dict[str, str]]:
+    """What happens, what does not, what has changed, whether it can be undone, what it costs, and who else is needed."""
+    effects = [*HAPPENS[kind], *_changes(preview), *_undoing(kind), *_costs(preview)]
+    if policy:
+        effects.append({"icon": "person", "text": second_person.needs_sentence(policy)})
+    return effects
 
 
 def _named(item: BatchItem) -> dict[str, str]:

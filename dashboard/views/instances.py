@@ -84,7 +84,8 @@ def cancel(request: PersonRequest, instance_id: str) -> HttpResponse:
         try:
             return undo.plan_cancel(instance, actor=request.user, membership=mine, **cleaned)
         except NeedsSecondPerson:
-            return selections.freeze(mine, ids=[instance.pk], key=cleaned["key"], source=Batch.Source.SINGLE)
+            reason, key = cleaned["reason"], cleaned["key"]
+            return selections.freeze(mine, ids=[instance.pk], source=Batch.Source.SINGLE, reason=reason, key=key)
 
     return answer(request, _cancel_question(instance), form, act, _begun)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -38,13 +38,17 @@ class Question:
     action_url: str = ""  # where the answer goes, if not to the address that asks
 
 
-Tell = Callable[[PersonRequest, Question, ConfirmForm, Any], HttpResponse]
+Asked: TypeAlias = Question | Callable[[], Question]
+Tell: TypeAlias = Callable[[PersonRequest, Any, ConfirmForm, Any], HttpResponse]
 
 
 def answer(
-    request: PersonRequest, question: Question, form: ConfirmForm, act: Act, tell: Tell | None = None
+    request: PersonRequest, question: Asked, form: ConfirmForm, act: Act, tell: Tell | None = None
 ) -> HttpResponse:
-    """Ask on GET; on POST act once and tell what came of it: of an operation, unless `tell` knows better."""
+    """Ask on GET; on POST act once and tell what came of it: of an operation, unless `tell` knows better.
+
+    A question that is costly to make is made only where it is asked.
+    """
     if request.method != "POST":
         return ask(request, question, form)
     if not form.is_valid():
@@ -59,11 +63,12 @@ def answer(
             raise  # the dialog stays as it is, and a toast says why
         form.add_error(None, error.message)
         return ask(request, question, form, status=UNREACHED[type(error)])
-    return (tell or told)(request, question, form, result)
+    return (tell or told)(request, question, form, result)  # type: ignore[arg-type]  # who makes it later tells by itself
 
 
-def ask(request: PersonRequest, question: Question, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
+def ask(request: PersonRequest, question: Asked, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
     """The question, in a dialog or as a page."""
+    question = question if isinstance(question, Question) else question()
     names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names", "names_note", "more")
     context = {name: getattr(question, name) for name in names}
     context |= {"form": form, "action_url": question.action_url or request.path, "error_title": "Nothing was changed"}

@@ -58,7 +58,7 @@
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target !== host) return;
     const asked = detail.requestConfig?.elt;
-    if (asked && !host.contains(asked)) opener = way(asked);
+    if (asked && !host.contains(asked)) opener = way(asked, detail.requestConfig.triggeringEvent?.submitter);
     open(host);
     host.querySelector("[autofocus]")?.focus();
   });
@@ -69,8 +69,9 @@
     host.replaceChildren();
     goBack();
   });
-  function way(asked) {
+  function way(asked, button) {
     const menu = asked.closest("[popover]");
+    if (!menu && button?.id) return `#${CSS.escape(button.id)}`;
     return menu ? `[popovertarget="${CSS.escape(menu.id)}"]` : `[href="${CSS.escape(asked.getAttribute("href") ?? "")}"]`;
   }
   // A deed that is no longer offered leaves the focus on the heading, so that a reader goes on in the page.

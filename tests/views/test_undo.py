@@ -157,7 +157,7 @@ def test_a_single_cancel_that_needs_a_second_person_becomes_a_list_of_one(
     url = reverse("instance-cancel", args=[running.pk])
     answer = browser_of_ada.post(url, {"key": uuid.uuid4().hex, "reason": "Duplicate"})
     batch = Batch.objects.get()
-    assert (batch.source, batch.total) == (Batch.Source.SINGLE, 1)
+    assert (batch.source, batch.total, batch.reason) == (Batch.Source.SINGLE, 1, "Duplicate")
     assert answer.headers["Location"] == reverse("batch-confirm", args=[batch.pk])
     assert not Operation.objects.exists()
     assert posts(simulator) == 0
