@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks import calls, client, events, memory, pages, polls, scale, start, sync, weight
+from tests.benchmarks import batches, calls, client, events, memory, pages, polls, scale, sheets, start, sync, weight
 from tests.benchmarks.figures import Figure
 
 BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -22,6 +22,8 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "polls": polls.figures,
     "sync": sync.figures,
     "scale": scale.figures,
+    "batches": batches.figures,
+    "sheets": sheets.figures,
 }
 
 
