@@ -99,4 +99,4 @@ def keyed_digest(purpose: str, text: str | bytes, *, size: int = 64) -> str:
     """A digest that can be matched but not reversed or forged without the console's secret."""
     key = hashlib.sha256(b"maestro console digest" + purpose.encode() + settings.SECRET_KEY.encode()).digest()
     data = text.encode() if isinstance(text, str) else text
-    return hmac.new(key, data, hashlib.sha256).hexdigest()[:size]
+    return hmac.digest(key, data, "sha256").hex()[:size]

@@ -242,7 +242,7 @@ class JsonInput(Input):
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, self.opens):
-            raise ValidationError(f"write {self.noun()}")
+            raise ValidationError("write an object" if self.opens is dict else "write a list")
         return value
 
 

@@ -18,12 +18,14 @@ from django.utils import timezone
 from dashboard import crypto
 from dashboard.models import ApprovalState, Batch, BatchItem, BatchState, Contract, ItemState, Membership, Sheet
 from dashboard.services import audit, contracts, input_rules, sheet_duplicates
+from dashboard.services.batch_states import inputs_place
 from dashboard.services.errors import Refused
 from dashboard.services.input_values import Spec, asked, quoted
 from dashboard.services.marker import SIGN
 from dashboard.services.sheet_checks import NAME_COLUMN, OTHER_NAME_COLUMN, Plan, Row, RowReader, note_repeats
 from dashboard.services.sheet_corrections import corrections_csv, merged
 from dashboard.services.sheet_tables import Table
+from dashboard.services.store import before_sending
 
 CHUNK = 500
 CODE = f" {SIGN}⟨code⟩"
@@ -61,10 +63,10 @@ def start_sheet(batch: Batch, table: Table, file_name: str) -> Sheet:
 
     The audit says how many there are, and nothing of what stands in them (A-1, V-4).
     """
-    with transaction.atomic():
+    with before_sending(), transaction.atomic():
         _keep_open(batch, total=0, frozen_at=None)
         BatchItem.objects.filter(batch=batch).delete()
-        columns = {
+        columns: dict[str, Any] = {
             "file_name": file_name[-255:],
             "sealed_table": _sealed(batch, table),
             "mapping": {},
@@ -116,11 +118,7 @@ def table_place(batch_id: UUID) -> tuple[str, str, str]:
 
 def item_place(item: BatchItem) -> tuple[str, str, str]:
     """Where the inputs of an item are sealed to."""
-    return inputs_place(item.batch_id, item.position)
-
-
-def inputs_place(batch_id: UUID, position: int) -> tuple[str, str, str]:
-    return "batch", str(batch_id), str(position)
+    return inputs_place(item.batch, item.position)
 
 
 def _keep_open(batch: Batch, **columns: Any) -> None:
@@ -197,14 +195,15 @@ def _check(
         key_names=chosen.key_columns,
     )
     plan.refuse_gaps()
-    rows = _checked(batch, plan, table)
-    note_repeats(rows, plan)
-    notes = sheet_duplicates.warn(rows, batch=batch, membership=membership, key_names=plan.key_names)
-    if unused := [quoted(column) for column in plan.unused()]:
-        notes.append(f"Not used: {', '.join(unused)}.")
-    columns = {**asdict(chosen), "notes": notes}
+    columns: dict[str, Any] = asdict(chosen)
     if is_new:
         columns["sealed_table"] = _sealed(batch, table)
+    rows = _checked(batch, plan, table)
+    del table  # the largest thing here, and not needed any more
+    note_repeats(rows, plan)
+    columns["notes"] = sheet_duplicates.warn(rows, batch=batch, membership=membership, key_names=plan.key_names)
+    if unused := [quoted(column) for column in plan.unused()]:
+        columns["notes"].append(f"Not used: {', '.join(unused)}.")
     _freeze(batch, contract, sheet, rows, columns)
     return report_of(batch)
 
@@ -216,7 +215,7 @@ def _checked(batch: Batch, plan: Plan, table: Table) -> list[Row]:
     for position, (number, cells) in enumerate(zip(table.numbers, table.rows, strict=True), start=1):
         row = reader.read(position, number, cells)
         if row.payload:
-            row.payload = crypto.seal(row.payload, *inputs_place(batch.pk, position))
+            row.payload = crypto.seal(row.payload, *inputs_place(batch, position))
         rows.append(row)
     return rows
 
@@ -224,17 +223,17 @@ def _checked(batch: Batch, plan: Plan, table: Table) -> list[Row]:
 def _freeze(batch: Batch, contract: Contract, seen: Sheet, rows: Sequence[Row], columns: Mapping[str, Any]) -> None:
     """Put the new list in place of the old one, unless the rows were changed by somebody else since they were read."""
     now = timezone.now()
-    with transaction.atomic():
+    with before_sending(), transaction.atomic():
         _keep_open(batch, total=len(rows), frozen_at=now, contract=contract)
         mine = Sheet.objects.filter(batch=batch, sealed_table=seen.sealed_table)
         if not mine.update(**columns, checked_at=now):
             raise Refused(CHANGED)
         BatchItem.objects.filter(batch=batch).delete()
         for start in range(0, len(rows), CHUNK):
-            BatchItem.objects.bulk_create(_items(batch, rows[start : start + CHUNK]))
+            BatchItem.objects.bulk_create(_items(batch, contract, rows[start : start + CHUNK]))
 
 
-def _items(batch: Batch, rows: Sequence[Row]) -> Iterator[BatchItem]:
+def _items(batch: Batch, contract: Contract, rows: Sequence[Row]) -> Iterator[BatchItem]:
     for row in rows:
         is_good = not row.problems
         wrong = ", ".join(dict.fromkeys(column or "the whole row" for column, _ in row.problems))
@@ -243,7 +242,7 @@ def _items(batch: Batch, rows: Sequence[Row]) -> Iterator[BatchItem]:
             position=row.position,
             state=ItemState.WAITING if is_good else ItemState.INVALID,
             label=row.label,
-            workflow_id=batch.workflow_id,
+            workflow_id=contract.workflow_id,
             row_number=row.number,
             sealed_inputs=row.payload if is_good else "",
             problems=[list(problem) for problem in row.problems],
@@ -286,7 +285,7 @@ def corrections(batch: Batch) -> bytes:
 
 def drop_invalid(batch: Batch) -> int:
     """Let the good rows go without those with errors; how many are left out."""
-    with transaction.atomic():
+    with before_sending(), transaction.atomic():
         _keep_open(batch, source=Batch.Source.SHEET)
         return BatchItem.objects.filter(batch=batch, state=ItemState.INVALID).update(state=ItemState.LEFT_OUT)
 

@@ -175,3 +175,9 @@ def test_an_untouched_default_of_an_unknown_type_keeps_its_own_type() -> None:
 )
 def test_defaults_of_every_type_are_shown_where_the_field_can_show_them(kind: str, default: Any, shown: str) -> None:
     assert input_for(spec(kind, default, has_default=True)).initial == shown
+
+
+@pytest.mark.parametrize(("kind", "advice"), [("object", "write an object"), ("array", "write a list")])
+def test_raw_json_of_another_kind_is_refused_with_what_to_write(kind: str, advice: str) -> None:
+    with pytest.raises(ValidationError, match=advice):
+        input_for(spec(kind)).accept("Hamburg")
