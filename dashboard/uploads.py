@@ -16,7 +16,7 @@ from django.urls import Resolver404, resolve
 from dashboard.services.sheet_tables import MAX_BYTES
 
 WORTH_DRAINING = 4 * MAX_BYTES
-"""A body up to here is read to its end and thrown away, so that the browser waits for the answer that says why."""
+"""Of a body up to here the rest is read and thrown away, so that the browser waits for the answer that says why."""
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Beyond this nobody chose a wrong file by mistake, and the answer is that of any other page."""
 
@@ -66,13 +66,17 @@ class MemoryUpload(FileUploadHandler):
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         self.held += len(raw_data)
-        if self.held > MAX_BYTES:
-            self.file = BytesIO()
-            self.request.is_file_too_large = True  # type: ignore[union-attr]  # our own member, read by `was_too_large`
-            raise StopUpload(connection_reset=self.announced > WORTH_DRAINING)
-        self.file.write(raw_data)
+        if self.held <= MAX_BYTES:
+            self.file.write(raw_data)
+            return
+        self.file = BytesIO()
+        self.request.is_file_too_large = True  # type: ignore[union-attr]  # our own member, read by `was_too_large`
+        if self.announced > WORTH_DRAINING:
+            raise StopUpload(connection_reset=True)
 
-    def file_complete(self, file_size: int) -> UploadedFile:
+    def file_complete(self, file_size: int) -> UploadedFile | None:
+        if self.held > MAX_BYTES:
+            return None
         self.file.seek(0)
         return InMemoryUploadedFile(
             self.file,

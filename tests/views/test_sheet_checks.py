@@ -29,12 +29,12 @@ def test_the_check_names_row_and_column_of_each_error_and_sends_nothing(
     body = answer.content.decode()
     report = answer.context["report"]
     assert (report.good, report.bad, report.total) == (2, 1, 3)
-    [(number, column, sentence)] = answer.context["errors"]
-    assert number == 4
+    [(item, column, sentence)] = answer.context["errors"]
+    assert item.row_number == 4
     assert "soon" in sentence
     assert column in body
     assert "Go without the 1 row that has errors" in body
-    assert [item.label for item in answer.context["rows"]] == ["NDA one", "NDA two"]
+    assert [item.label for item in answer.context["ready"]] == ["NDA one", "NDA two"]
     assert simulator.ledger() == []
     assert not Operation.objects.exists()
 
