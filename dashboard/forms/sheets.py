@@ -41,7 +41,7 @@ class RowsForm(ConfirmForm):
         error_messages={"max_length": "This is too long to paste. Choose it as a file."},
     )
     file = forms.FileField(
-        label="Or choose a file",
+        label="File",
         required=False,
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": FILE_TYPES}),
@@ -53,7 +53,7 @@ class RowsForm(ConfirmForm):
         self.is_too_large = is_too_large
         super().__init__(*args, **{"auto_id": "%s", **kwargs})
         self.fields["file"].help_text = (
-            "CSV in UTF-8, or XLSX of which the first sheet is read. "
+            "Instead of pasting. CSV in UTF-8, or XLSX of which the first sheet is read. "
             f"At most {settings.BATCH_MAX_ROWS:,} rows and {MAX_BYTES // 1024 // 1024} MB."
         )
 
