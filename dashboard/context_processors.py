@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from dashboard import navigation
 from dashboard.models import User
-from dashboard.services import banners, batch_lists, overview
+from dashboard.services import approvals, banners, batch_lists, overview
 
 LABELS = {"production": "Production", "demo": "Demo", "simulator": "Simulator"}
 
@@ -26,7 +26,10 @@ def console(request: HttpRequest) -> dict[str, Any]:
         # Callables, so that a fragment that shows none of it does not pay for it.
         "navigation": lambda: (
             navigation.entries(
-                request.path, needs=overview.needs_count(membership), running=batch_lists.running_count(membership)
+                request.path,
+                needs=overview.needs_count(membership),
+                running=batch_lists.running_count(membership),
+                approvals=approvals.waiting_count(membership),
             )
             if membership
             else []

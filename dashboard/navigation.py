@@ -32,16 +32,19 @@ ENTRIES = (
 ICONS = {"preferences": "settings", "connect": "events"}
 
 
-def entries(path: str, *, needs: int = 0, running: int = 0) -> list[Entry]:
+def entries(path: str, *, needs: int = 0, running: int = 0, approvals: int = 0) -> list[Entry]:
     """The rail for a page; the entry whose address begins the path is the current one.
 
-    `needs` wait on the overview, and so many bulk runs are `running`.
+    `needs` wait on the overview; so many bulk runs are `running`, or `approvals` of them wait for this person, which is said instead.
     """
-    counts = {"overview": needs, "batches": running}
+    counts = {"overview": needs, "batches": approvals or running}
     found = []
     for name, label in ENTRIES:
         url = reverse(name)
-        is_current = path == url if name == "overview" else path.startswith(url)
+        places = (url, reverse("approvals")) if name == "batches" else (url,)
+        is_current = path == url if name == "overview" else path.startswith(places)
         words = ("running", "running") if name == "batches" else ("danger", "need a person")
+        if name == "batches" and approvals:
+            words = ("warning", "wait for your approval")
         found.append(Entry(label, url, ICONS.get(name, name), is_current, counts.get(name, 0), *words))
     return found

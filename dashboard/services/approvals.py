@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -19,6 +20,7 @@ from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.second_person import digest_of, listed, needed_for
 from dashboard.services.visibility import is_connected, own_id, visible_batches
 
+COUNT_KEPT_SECONDS = 15
 State = ApprovalState
 ASKABLE = (BatchState.PLANNED, BatchState.DONE)  # a list that is done is asked for again before a retry
 OVER = (State.DECLINED, State.EXPIRED, State.WITHDRAWN)
@@ -48,6 +50,16 @@ def deciders_of(account: Account) -> list[Membership]:
     people = Membership.objects.filter(account=account, is_active=True).exclude(role=Role.VIEWER)
     rows = people.select_related("user", "user__connection").order_by("user__name", "pk")
     return [each for each in rows if is_connected(each) and each.is_manager_now]
+
+
+def waiting_count(membership: Membership) -> int:
+    """How many requests wait for this person, for the rail of every page: counted again only every few seconds."""
+    key = f"approvals:{membership.pk}:{membership.role}:{membership.rights_version}:{membership.is_manager_now}"
+    count: int | None = cache.get(key)
+    if count is None:
+        count = waiting_for(membership).count()
+        cache.set(key, count, COUNT_KEPT_SECONDS)
+    return count
 
 
 def is_waiting(approval: Approval) -> bool:

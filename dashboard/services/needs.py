@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from dashboard.models import (
     EXPIRES_SOON,
+    Approval,
+    ApprovalState,
     Bucket,
     Connection,
     Instance,
@@ -24,7 +26,7 @@ from dashboard.models import (
     Role,
     Workflow,
 )
-from dashboard.services import drift, grants, pace
+from dashboard.services import approvals, drift, grants, pace
 from dashboard.services.figures import in_bucket
 from dashboard.services.instance_lists import LIST_COLUMNS
 from dashboard.services.lists import COUNT_CAP
@@ -35,6 +37,7 @@ from dashboard.wording import plural
 
 SHOWN = 10
 FAILED_LOOKED_AT = 500
+BROKEN_KEPT = timedelta(days=7)
 OPEN_OUTCOMES = (OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
 EXPIRING = Look("Expires soon", "warning", "expiring", loud=True)
 STUCK = Look("Stuck", "warning", "attention", loud=True)
@@ -54,6 +57,7 @@ class Need:
     instance: Instance | None = None
     operation: Operation | None = None
     workflow: Workflow | None = None
+    approval: Approval | None = None
     page: str = ""  # the name of an address, where none of these leads to one
 
 
@@ -89,6 +93,8 @@ def kinds_of(membership: Membership) -> tuple[list[Kind], dict[UUID, pace.Pace]]
     idle = pace.idle_of(membership)
     kinds = [
         _own_connection(membership),
+        _approvals(membership),
+        _broken(membership),
         _unknown(membership),
         _failed(membership),
         _expiring(membership),
@@ -132,6 +138,21 @@ def _unknown(membership: Membership) -> Kind:
     rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES)
     count = rows.order_by()[: COUNT_CAP + 1].count()
     return Kind("unknown", "unknown outcome", count, count > COUNT_CAP)
+
+
+def _approvals(membership: Membership) -> Kind:
+    return Kind("approval", "to approve", approvals.waiting_for(membership).count())
+
+
+def _broken(membership: Membership) -> Kind:
+    """Started without a second person by somebody else, since the mark."""
+    return Kind("broken", "without a second person", _broken_of(membership).count())
+
+
+def _broken_of(membership: Membership) -> QuerySet[Approval]:
+    rows = approvals.visible_approvals(membership).filter(state=ApprovalState.BROKEN)
+    since = max(cursor_of(membership).since, timezone.now() - BROKEN_KEPT)
+    return rows.filter(decided_at__gt=since).exclude(decided_by_id=membership.user_id)
 
 
 def _failed(membership: Membership) -> Kind:
@@ -178,6 +199,10 @@ def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace
     if kind.key == "team":
         story = "They sign in again, and their connection is renewed."
         return [Need(f"{plural(kind.count, 'connection')} of the team", RENEW, story, page="team")]
+    if kind.key == "approval":
+        return [_of_approval(row) for row in approvals.waiting_for(membership).order_by("expires_at")[:share]]
+    if kind.key == "broken":
+        return [_of_broken(row) for row in _broken_of(membership).order_by("-decided_at")[:share]]
     if kind.key == "unknown":
         rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES).select_related("workflow", "instance")
         return [_of_operation(row) for row in rows.order_by("sent_at", "pk")[:share]]
@@ -202,6 +227,18 @@ def _found(membership: Membership, ids: list[UUID]) -> list[Instance]:
     named = visible_instances(membership).filter(pk__in=ids)
     found = {row.pk: row for row in named.select_related("workflow").only(*LIST_COLUMNS)}
     return [found[pk] for pk in ids if pk in found]
+
+
+def _of_approval(approval: Approval) -> Need:
+    batch = approval.batch
+    story = f"{batch.actor} asks you or somebody else: {batch.reason}"
+    return Need(batch.name, approval.look, story, approval.asked_at, str(batch.workflow or ""), approval=approval)
+
+
+def _of_broken(approval: Approval) -> Need:
+    batch = approval.batch
+    story = f"Started by {approval.decided_by} without a second person: {approval.note}"
+    return Need(batch.name, approval.look, story, approval.decided_at, str(batch.workflow or ""), approval=approval)
 
 
 def _of_operation(operation: Operation) -> Need:

@@ -25,6 +25,8 @@ LOOKS = {
     Result.UNKNOWN: Look("Unknown outcome", "unknown", "unknown"),
 }
 
+LOUD = {"approval.broken": Look("Without a second person", "danger", "attention", loud=True)}
+
 
 @requires("audit.view")
 @require_safe
@@ -37,10 +39,15 @@ def index(request: PersonRequest) -> HttpResponse:
     page = audit_lists.find_entries(mine, search)
     context = {
         "filter": chosen,
-        "rows": [(entry, words_for(entry.action), LOOKS[Result(entry.result)], _target(entry)) for entry in page.rows],
+        "rows": [(entry, words_for(entry.action), look_of(entry), _target(entry)) for entry in page.rows],
         **pager(request, page, search.size),
     }
     return htmx.render(request, "audit/index.html", "audit/_audit.html", context)
+
+
+def look_of(entry: AuditEntry) -> Look:
+    """The result; what was started without the second person it needed is never told as simply done."""
+    return LOUD.get(entry.action) or LOOKS[Result(entry.result)]
 
 
 def _searched(chosen: AuditFilter, request: PersonRequest) -> AuditSearch:

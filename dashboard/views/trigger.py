@@ -21,8 +21,15 @@ from dashboard.forms.trigger import (
 from dashboard.models import Contract, Operation, OperationState, Workflow
 from dashboard.permissions import can, requires
 from dashboard.person import PersonRequest
-from dashboard.services import contracts, due, obstacles, operations, presets
-from dashboard.services.errors import DocusignUnavailable, Drifted, ReconnectNeeded, Refused, StoreBusy
+from dashboard.services import contracts, due, obstacles, operations, presets, single_runs
+from dashboard.services.errors import (
+    DocusignUnavailable,
+    Drifted,
+    NeedsSecondPerson,
+    ReconnectNeeded,
+    Refused,
+    StoreBusy,
+)
 from dashboard.services.sign_in_gate import draft_token
 from dashboard.services.visibility import visible_workflows
 from dashboard.views.frames import frame
@@ -130,6 +137,8 @@ def _send(request: PersonRequest, workflow: Workflow, contract: Contract, form: 
             status=422,
             note=NOTHING_SENT,
         )
+    except NeedsSecondPerson:
+        return _hand_over(request, workflow, contract, form)
     except Refused as refusal:
         form.add_error("instance_name" if refusal.field == "name" else None, refusal.message)
         return show(request, workflow, contract, form, status=422)
@@ -137,6 +146,19 @@ def _send(request: PersonRequest, workflow: Workflow, contract: Contract, form: 
         form.add_error(None, error.message)
         return show(request, workflow, contract, form, status=UNREACHED[type(error)], note=NOTHING_SENT)
     return _told(request, workflow, contract, form, operation)
+
+
+def _hand_over(request: PersonRequest, workflow: Workflow, contract: Contract, form: TriggerBase) -> HttpResponse:
+    """Nothing was sent: what was typed goes on to the question that asks for a second person."""
+    batch = single_runs.plan_trigger(
+        workflow,
+        membership=request.membership,
+        contract=contract,
+        name=form.cleaned_data["instance_name"],
+        inputs=form.inputs(),
+        key=form.cleaned_data["key"],
+    )
+    return htmx.go(request, reverse("batch-confirm", args=[batch.pk]))
 
 
 def _told(

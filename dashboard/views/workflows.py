@@ -5,14 +5,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.confirm import ConfirmForm
 from dashboard.forms.filters import WorkflowFilter
-from dashboard.models import Operation, Workflow
+from dashboard.models import Batch, Operation, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import (
@@ -26,16 +26,18 @@ from dashboard.services import (
     pace,
     people,
     refreshes,
+    selections,
     workflow_lists,
     workflows,
 )
+from dashboard.services.errors import NeedsSecondPerson
 from dashboard.services.json_values import as_json
 from dashboard.services.sign_in_gate import local_path
-from dashboard.services.visibility import visible_workflows
+from dashboard.services.visibility import is_connected, visible_workflows
 from dashboard.views import key_inputs
 from dashboard.views.frames import frame
 from dashboard.views.instance_list import listed
-from dashboard.views.questions import Question, answer
+from dashboard.views.questions import Question, answer, told
 
 Send = Callable[..., Operation]
 
@@ -109,6 +111,7 @@ def ways(request: PersonRequest, workflow: Workflow) -> dict[str, str]:
         "no_trigger": permissions.reason(mine, "workflow.trigger") or obstacles.trigger_obstacle(workflow, mine),
         "no_pause": permissions.reason(mine, "workflow.pause") or obstacles.pause_obstacle(workflow, mine),
         "no_resume": permissions.reason(mine, "workflow.resume") or obstacles.resume_obstacle(workflow, mine),
+        "no_stop": permissions.reason(mine, "workflow.stop") or ("" if is_connected(mine) else obstacles.NOT_CONNECTED),
     }
 
 
@@ -190,7 +193,18 @@ def _switch(
     )
     form = ConfirmForm(request.POST if request.method == "POST" else None)
 
-    def act(cleaned: dict[str, str]) -> Operation:
-        return send(workflow, actor=request.user, membership=request.membership, key=cleaned["key"])
+    def act(cleaned: dict[str, str]) -> Operation | Batch:
+        mine, key = request.membership, cleaned["key"]
+        try:
+            return send(workflow, actor=request.user, membership=mine, key=key)
+        except NeedsSecondPerson:
+            return selections.freeze_workflows(mine, kind=verb.lower(), ids=[workflow.pk], key=key)
 
-    return answer(request, question, form, act)
+    return answer(request, question, form, act, _switched)
+
+
+def _switched(request: PersonRequest, question: Question, form: ConfirmForm, result: Operation | Batch) -> HttpResponse:
+    """The outcome, or the question that leads on to a second person."""
+    if isinstance(result, Batch):
+        return redirect("batch-confirm", result.pk)
+    return told(request, question, form, result)
