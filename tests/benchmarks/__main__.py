@@ -22,7 +22,6 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "polls": polls.figures,
     "sync": sync.figures,
     "scale": scale.figures,
-    "sheets": sheets.figures,
     "batches": batches.figures,
     "sheets": sheets.figures,
 }
