@@ -123,6 +123,7 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/stop/", batch_deeds.stop, name="batch-stop"),
     path("batches/<uuid:batch_id>/retry/", batch_deeds.retry, name="batch-retry"),
     path("batches/<uuid:batch_id>/undo/", batch_deeds.undo, name="batch-undo"),
+    path("batches/<uuid:batch_id>/now/", batch_deeds.now, name="batch-now"),
     path("batches/<uuid:batch_id>/results/", batch_deeds.results, name="batch-results"),
     path("audit/", audit.index, name="audit"),
     path("hooks/docusign/<slug:token>/", hooks.receive, name="hook"),

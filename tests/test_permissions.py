@@ -98,6 +98,7 @@ GUARDED: dict[str, tuple[str, str]] = {
     "batch-stop": ("batch.run", "batch"),
     "batch-retry": ("batch.run", "batch"),
     "batch-undo": ("batch.run", "batch"),
+    "batch-now": ("batch.run", "batch"),
     "batch-results": ("batch.view", "batch"),
     "batch-confirm": ("batch.run", "batch"),
     "bulk-start": ("batch.run", "workflow"),

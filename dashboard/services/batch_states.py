@@ -48,6 +48,7 @@ PAUSED = "Paused by {}."
 STOPPED = "The run was stopped before this one."
 UNDONE = "The run was undone before anything was sent."
 TOO_LATE_TO_UNDO = "The time to undo is over; stop it instead."
+NOT_YOURS_TO_START = "Only {} can start this, because it runs with that person's own connection."
 NOTHING_TO_RETRY = "There is nothing to try again: no row failed that surely did not run."
 
 
@@ -136,6 +137,20 @@ def undo(batch: Batch, *, membership: Membership) -> Batch:
             raise Refused(TOO_LATE_TO_UNDO)
         _leave_waiting(batch, UNDONE)
     batch.refresh_from_db()
+    return batch
+
+
+def start_now(batch: Batch, *, membership: Membership) -> Batch:
+    """Do not wait for the end of the undo window; by its own person. Once it is over there is nothing to do. Raises Refused."""
+    if batch.actor_id != membership.user_id or not is_theirs(batch, membership):
+        raise Refused(NOT_YOURS_TO_START.format(batch.actor))
+    now = timezone.now()
+    waits = Q(state=State.RUNNING, starts_at__gt=now)
+    with before_sending():
+        is_started = _change(batch, "batch.started_now", membership.user, waits, starts_at=now, next_send_at=now)
+    batch.refresh_from_db()
+    if not is_started and batch.state != State.RUNNING:
+        raise Refused(WRONG_STATE.format(batch.look.label.lower()))
     return batch
 
 

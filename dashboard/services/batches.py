@@ -24,7 +24,17 @@ from dashboard.models import (
 )
 from dashboard.services import audit, batch_states, second_person
 from dashboard.services.batch_doubts import doubt_waiting
-from dashboard.services.batch_states import hold, inputs_place, is_theirs, pause, retry, stop, undo, undo_window
+from dashboard.services.batch_states import (
+    hold,
+    inputs_place,
+    is_theirs,
+    pause,
+    retry,
+    start_now,
+    stop,
+    undo,
+    undo_window,
+)
 from dashboard.services.errors import NeedsSecondPerson, Refused
 from dashboard.services.freezing import freeze_instances, freeze_workflows
 from dashboard.services.instances import bump, lock_mirror
@@ -46,6 +56,7 @@ __all__ = [
     "price",
     "resume",
     "retry",
+    "start_now",
     "stop",
     "undo",
     "undo_window",

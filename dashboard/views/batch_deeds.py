@@ -51,6 +51,13 @@ def undo(request: PersonRequest, batch_id: str) -> HttpResponse:
     return _done(request, batch_id, batches.undo, "Undone. Nothing was sent to Docusign.")
 
 
+@requires("batch.run")
+@require_POST
+def now(request: PersonRequest, batch_id: str) -> HttpResponse:
+    """Begin without waiting for the end of the undo window."""
+    return _done(request, batch_id, batches.start_now, "The run begins now.")
+
+
 def _done(request: PersonRequest, batch_id: str, act: Callable[..., Batch], said: str) -> HttpResponse:
     batch = act(found(request, batch_id), membership=request.membership)
     messages.success(request, said)

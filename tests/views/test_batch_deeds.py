@@ -82,7 +82,7 @@ def test_a_deed_that_the_state_forbids_is_refused_in_plain_words(
     assert "This bulk run is done" in answer.headers["HX-Trigger"]
 
 
-@pytest.mark.parametrize("name", ["batch-pause", "batch-resume", "batch-undo"])
+@pytest.mark.parametrize("name", ["batch-pause", "batch-resume", "batch-undo", "batch-now"])
 def test_a_get_changes_nothing(name: str, visitor: Client, batch: Batch) -> None:
     assert visitor.get(page_of(batch, name)).status_code == 405
 
@@ -129,6 +129,18 @@ def test_the_undo_counts_down_and_ends_the_run_before_anything_was_sent(
     batch.refresh_from_db()
     assert batch.state == "done"
     assert batch.items.filter(state="not_sent").count() == 2
+
+
+def test_a_cancel_of_many_can_be_sent_without_waiting(visitor: Client, batch: Batch, workflow: Workflow) -> None:
+    filled(batch, workflow, waiting=2)
+    Batch.objects.filter(pk=batch.pk).update(starts_at=timezone.now() + timedelta(seconds=30))
+    assert reverse("batch-now", args=[batch.pk]) in body(visitor, page_of(batch))
+    assert visitor.post(page_of(batch, "batch-now")).status_code == 302
+    batch.refresh_from_db()
+    assert batch.state == "running"
+    assert batch.starts_at is not None
+    assert batch.starts_at <= timezone.now()
+    assert AuditEntry.objects.filter(action="batch.started_now").count() == 1
 
 
 def test_an_undo_that_comes_too_late_is_refused(visitor: Client, batch: Batch) -> None:
