@@ -140,10 +140,11 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
     number = batch.items.filter(state=ItemState.WAITING).count()
     if not number:
         raise Refused(EMPTY)
-    if policy := second_person.needed_for(batch):
-        raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
     with before_sending(), transaction.atomic():
         lock_mirror(batch.account_id)
+        # Under the lock that changes of lists and policies take too: what is weighed here is what starts.
+        if policy := second_person.needed_for(batch):
+            raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
         if not _confirmed(batch, key, reason.strip() or batch.reason):
             batch.refresh_from_db()
             if batch.confirm_key == key:
