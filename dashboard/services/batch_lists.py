@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -31,6 +32,7 @@ from dashboard.services.visibility import (
 
 Counts = Mapping[str, int]
 MINE = "me"
+COUNT_KEPT_SECONDS = 60
 ALERTING = (Batch.Hold.RECONNECT, Batch.Hold.DRIFT, Batch.Hold.WORKFLOW, Batch.Hold.RESTORED)
 
 
@@ -120,9 +122,15 @@ def sees_others(membership: Membership) -> bool:
 
 
 def running_count(membership: Membership) -> int:
-    """How many go on now, for the rail."""
-    going = (BatchState.RUNNING, BatchState.STOPPING)
-    return visible_batches(membership).filter(state__in=going).order_by()[: COUNT_CAP + 1].count()
+    """How many go on now, for the rail of every page: counted again whenever something of the account has moved."""
+    standing = (membership.account.version, membership.rights_version, sees_others(membership))
+    key = f"running:{membership.pk}:{':'.join(map(str, standing))}"
+    count: int | None = cache.get(key)
+    if count is None:
+        going = (BatchState.RUNNING, BatchState.STOPPING)
+        count = visible_batches(membership).filter(state__in=going).order_by()[: COUNT_CAP + 1].count()
+        cache.set(key, count, COUNT_KEPT_SECONDS)
+    return count
 
 
 def look_of(batch: Batch) -> Look:
