@@ -71,7 +71,9 @@ def freeze(
         raise Refused(TOO_MANY)
     with transaction.atomic():
         name = f"Cancel {plural(going, 'instance')}"
-        batch = _planned(membership, OperationKind.CANCEL, name=name, described=described, key=key, source=source)
+        batch = _planned(
+            membership, OperationKind.CANCEL, name=name, described=described, key=key, source=source, reason=reason
+        )
         if batch.frozen_at is None:
             batches.freeze_instances(batch, rows)
     _forget_abandoned(membership, batch)

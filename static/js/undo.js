@@ -36,11 +36,7 @@
     made.querySelector(".text").textContent = detail.text;
     made.dataset.undoSeconds = detail.seconds;
     made.querySelector("progress").max = detail.seconds;
-    for (const [name, url] of [["undo", detail.undo], ["now", detail.now]]) {
-      const form = made.querySelector(`[data-deed="${name}"]`);
-      form.setAttribute("action", url);
-      form.setAttribute("hx-post", url);
-    }
+    for (const name of ["undo", "now"]) made.querySelector(`[data-deed="${name}"]`).setAttribute("hx-post", detail[name]);
     document.getElementById("toasts").append(made);
     htmx.process(made);
     count();
