@@ -64,6 +64,7 @@ Keys (static/js/keys.js): rows are `main .table tbody tr`, opened by the first l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import Any
@@ -86,6 +87,7 @@ register = template.Library()
 
 PAGING_KEYS = ("after", "before", "page")
 COUNT_CAP = 10_000
+ROW_KEPT_SECONDS = 15
 LEVEL_TONES = {"success": "good", "error": "danger", "warning": "warning"}
 ODD_NAMES = {
     "U+0009": "tab",
@@ -164,6 +166,29 @@ def state(value: Any, label: str = "") -> str:
 @lru_cache(maxsize=2048)
 def _part(name: str, **context: object) -> str:
     return loader.get_template(name).render(context)
+
+
+@register.simple_tag
+def instance_row(line: Any, shown_columns: dict[str, bool], css: dict[str, str]) -> str:
+    """A row of the list of instances; line has instance, no_cancel and mark."""
+    moment = int(timezone.now().timestamp()) // ROW_KEPT_SECONDS
+    zone = timezone.get_current_timezone_name()
+    shown = (line.instance.pk, line.mark, tuple(shown_columns), tuple(css.items()), zone, moment)
+    return _instance_row(_Row(shown, {**line._asdict(), "shown_columns": shown_columns, "css": css}))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """All that a row's looks depend on, and what draws it."""
+
+    shown: tuple[object, ...]
+    context: dict[str, object] = field(compare=False)
+
+
+# Everybody who watches a list sees the same rows, again and again; the words for how long ago are made anew all the time.
+@lru_cache(maxsize=1024)
+def _instance_row(row: _Row) -> str:
+    return loader.get_template("instances/_row.html").render(row.context)
 
 
 @register.simple_tag
