@@ -146,7 +146,7 @@ class Instance(models.Model):
             models.Index(
                 fields=[
                     *("account", "started_by", "sort_at", "id", "starter_order", "bucket", "expires_at", "started_at"),
-                    *("workflow", "status"),
+                    *("workflow", "status", "name_order", "is_from_here", "last_completed_step"),
                 ],
                 name="inst_by_changed",
             ),
