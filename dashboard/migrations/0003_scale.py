@@ -60,6 +60,20 @@ class Migration(migrations.Migration):
                         default=False, help_text="The identity was proven to see everybody's instances."
                     ),
                 ),
+                (
+                    "saw_all",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The pass under way began with the sight of everybody's.",
+                    ),
+                ),
+                (
+                    "left_as_of",
+                    models.DateTimeField(
+                        help_text="The oldest look at a running instance that the last pass did not reach; else empty.",
+                        null=True,
+                    ),
+                ),
                 ("lease", models.CharField(blank=True, max_length=64)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("queued_at", models.DateTimeField(null=True)),
@@ -502,6 +516,9 @@ class Migration(migrations.Migration):
                     "started_at",
                     "workflow",
                     "status",
+                    "name_order",
+                    "is_from_here",
+                    "last_completed_step",
                 ],
                 name="inst_by_changed",
             ),

@@ -27,6 +27,10 @@ class AccountSync(models.Model):
     )
     identity_label = models.CharField(max_length=255, blank=True, help_text="Who read last, in words.")
     shows_all = models.BooleanField(default=False, help_text="The identity was proven to see everybody's instances.")
+    saw_all = models.BooleanField(default=False, help_text="The pass under way began with the sight of everybody's.")
+    left_as_of = models.DateTimeField(
+        null=True, help_text="The oldest look at a running instance that the last pass did not reach; else empty."
+    )
     lease = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
     queued_at = models.DateTimeField(null=True)

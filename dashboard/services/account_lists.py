@@ -16,7 +16,15 @@ from dashboard.services.instances import apply_instance, mark_missing, uuid_of
 from dashboard.services.listings import EMPTY, LEFT_OUT, SHORT, NotWhole, Reading
 from dashboard.services.refreshes import deny
 from dashboard.services.timings import READ_DEADLINE_SECONDS, SINGLE_READS
-from maestro_api import AccountPage, BadRequest, InstanceStatus, MaestroClient, PagingLoop
+from maestro_api import (
+    AccountPage,
+    BadRequest,
+    InstanceStatus,
+    MaestroClient,
+    PagingLoop,
+    ServerError,
+    UnreadableResponse,
+)
 from maestro_api import Instance as ApiInstance
 
 log = logging.getLogger(__name__)
@@ -106,22 +114,30 @@ def _read_running(reading: Reading) -> None:
 
 
 def _read_left(reading: Reading) -> None:
-    """Running ones that no page of this pass showed, those first whose last look is longest ago; the rest waits."""
+    """Running ones that no page of this pass showed, those first whose last look is longest ago; the rest waits.
+
+    One that Docusign cannot answer for keeps its own time and holds nothing up; an outage is what the breaker sees in several.
+    """
     rows = Instance.objects.filter(
         account=reading.account, status__in=RUNNING_STATES, missing_since=None, synced_at__lt=reading.began
     )
     if not reading.shows_all:
         rows = rows.filter(started_by=reading.reader.own_id)
-    left = list(rows.order_by("synced_at").defer("trigger_inputs", "metadata", "extra", "sealed_url")[:SINGLE_READS])
-    token = reading.reader.token
+    rows = rows.order_by("synced_at")
+    left = list(rows.defer("trigger_inputs", "metadata", "extra", "sealed_url")[:SINGLE_READS])
+    token, unanswered = reading.reader.token, []
     for outcome in fan_out(reading.account, reading.client, token, left, _get, lane=reading.lane):
         if outcome.error is not None and is_denial(outcome.error):
             _note_denied(reading, outcome.item)
+        elif isinstance(outcome.error, BadRequest | ServerError | UnreadableResponse):
+            log.warning("One instance was not answered for", extra={"instance": str(outcome.item.pk)})
+            unanswered.append(outcome.item.pk)
         else:
             answer = outcome.get()
             if uuid_of(answer.id) == outcome.item.pk:
                 apply_instance(reading.account, answer, source=InstanceChange.Source.READ)
         reading.progress.note_page(cursor=reading.progress.cursor_at(LEFT), rows=1)
+    reading.left_as_of = rows.exclude(pk__in=unanswered).values_list("synced_at", flat=True).first()
 
 
 def _get(client: MaestroClient, row: Instance) -> ApiInstance:

@@ -19,6 +19,8 @@ from dashboard.services.errors import ReconnectNeeded
 from dashboard.services.timings import (
     CHEAP_PASS_CALLS,
     CONTRACT_PATIENCE,
+    FULL_SHARE,
+    HOURLY_CALLS,
     LOOK_NOTE_EVERY,
     LOOKED_RECENTLY,
     PROOF_RENEWED_AFTER,
@@ -31,6 +33,7 @@ from dashboard.services.visibility import is_connected
 
 log = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=60)
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,17 @@ def sync_of(account: Account) -> AccountSync | None:
 
 
 def is_full_due(row: AccountSync) -> bool:
-    """Whether everything is read again: at first, once a day, and each time where that costs next to nothing."""
+    """Whether everything is read again: at first, once a day, sooner where recent passes do not reach all that runs, and each
+    time where that costs next to nothing.
+    """
     if row.full_at is None or row.calls <= CHEAP_PASS_CALLS:
         return True
-    return row.full_at <= timezone.now() - timedelta(seconds=settings.FULL_SYNC_INTERVAL_SECONDS)
+    patience = timedelta(seconds=settings.FULL_SYNC_INTERVAL_SECONDS)
+    if (
+        row.left_as_of is not None
+    ):  # a recent pass does not reach all that runs, so as often as a quarter of the quota allows
+        patience = min(patience, max(interval(), HOUR * (row.calls / (HOURLY_CALLS * FULL_SHARE))))
+    return row.full_at <= timezone.now() - patience
 
 
 def calls_of_next(account: Account) -> int:
@@ -77,7 +87,9 @@ def is_covered(membership: Membership) -> bool:
 def freshness_of(membership: Membership) -> datetime | None:
     """As of when this person's lists are true; None before the first reading that covers them."""
     row = sync_of(membership.account)
-    shared = row.recent_at if row is not None and is_covered(membership) else None
+    shared = None
+    if row is not None and is_covered(membership):
+        shared = min(filter(None, (row.recent_at, row.left_as_of)))
     if membership.rights == Rights.UNPROVEN and membership.synced_at is None:
         return None
     return max(filter(None, (membership.synced_at, shared)), default=None)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from dashboard.services.visibility import Reach, reach_of
 Key = tuple[UUID | None, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Census:
     """Visible rows by workflow (None where that was not asked) and state; and how many of them expire soon, where that was read."""
 
@@ -30,7 +31,16 @@ class Census:
     soon: Counter[Key] | None = None
 
     def total(self, tab: str) -> int:
-        return sum(number for (_, state), number in self._of(tab).items() if is_in(state, tab))
+        if tab == "expiring":
+            return sum(self.by(1, tab).values())
+        return self._buckets.total() if tab == "all" else self._buckets[tab]
+
+    @cached_property
+    def _buckets(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for (_, state), number in self.rows.items():
+            found[bucket_of(state)] += number
+        return found
 
     def by(self, part: int, tab: str) -> Counter[str]:
         """Rows of a tab by workflow (part 0) or state (part 1)."""

@@ -6,7 +6,9 @@ The one rule: every row, figure and suggestion comes from exactly the rows that 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from dashboard.models import Instance, Membership
+from django.db.models import Prefetch
+
+from dashboard.models import Instance, Membership, Workflow
 from dashboard.services import instance_counts
 from dashboard.services.instance_search import ORDERS, Listing, Search
 from dashboard.services.lists import COUNT_CAP, Page
@@ -26,6 +28,7 @@ LIST_COLUMNS = (
     "last_completed_step", "last_completed_step_name", "workflow__id", "workflow__name",
 )  # fmt: skip
 
+MANY_ROWS = 200  # of an export: they share few workflows, which are then read once and not beside each row
 
 TABS = (
     ("running", "In progress", ""),
@@ -109,5 +112,9 @@ def _page(listing: Listing) -> Page[Instance]:
     rows, parts, few = listing.rows_in_tab, listing.segments, listing.few
     spots = spots_of(rows, parts, size=search.size, after=search.after, before=search.before, few=few)
     kept = visible_instances(listing.membership).select_related("workflow").only(*LIST_COLUMNS)
+    if len(spots.ids) > MANY_ROWS:
+        named = Prefetch("workflow", Workflow.objects.only("id", "name"))
+        columns = [column for column in LIST_COLUMNS if not column.startswith("workflow__")]
+        kept = visible_instances(listing.membership).only(*columns).prefetch_related(named)
     known = {row.pk: row for row in kept.filter(pk__in=spots.ids).order_by()} if spots.ids else {}
     return Page([known[pk] for pk in spots.ids if pk in known], spots.newer, spots.older, spots.is_first)

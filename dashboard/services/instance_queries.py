@@ -9,6 +9,7 @@ Gathering: an index that has the filter gives all rows of the filter, which are 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from django.db.models import Case, F, IntegerField, Q, QuerySet, Sum, Value, When
@@ -200,15 +201,22 @@ def across(rows: Rows, segments: Sequence[Segment], way: Way, *, limit: int, bac
 
 def _walk(conditions: Sequence[Condition], columns: Sequence[str]) -> tuple[Condition, ...] | None:
     """The conditions that an index with this order serves, of the index that serves most of them."""
-    best: tuple[Condition, ...] | None = None
-    equal = {each.column for each in conditions if each.is_equal}
+    used = _walked(tuple((each.column, each.is_equal) for each in conditions), tuple(columns))
+    return None if used is None else tuple(each for each in conditions if each.column in used)
+
+
+@lru_cache(maxsize=1024)
+def _walked(asked: tuple[tuple[str, bool], ...], columns: tuple[str, ...]) -> frozenset[str] | None:
+    """The columns of that index, by what is asked and not by its values: a list by workflow asks the same of each."""
+    best, most = None, -1
+    equal = {column for column, is_equal in asked if is_equal}
     for index in INDEXES:
         for place in range(1, len(index)):
-            if index[place : place + len(columns)] == tuple(columns) and equal.issuperset(index[:place]):
-                used = {*index[:place], columns[0]}
-                taken = tuple(each for each in conditions if each.column in used)
-                if best is None or _weight(taken) > _weight(best):
-                    best = taken
+            if index[place : place + len(columns)] == columns and equal.issuperset(index[:place]):
+                used = frozenset({*index[:place], columns[0]})
+                weight = sum(column != "account_id" for column, _ in asked if column in used)
+                if weight > most:
+                    best, most = used, weight
     return best
 
 

@@ -99,6 +99,7 @@ class Reading:
     lane: Lane
     shows_all: bool = False
     prove_again: Callable[[], bool] = field(default=lambda: False)
+    left_as_of: datetime | None = None  # the oldest look at a running instance that was not reached
 
     def take(self, answers: tuple[ApiInstance, ...], *, workflow_id: UUID | None = None) -> Applied:
         """Take rows in; what Docusign lists to a person is no longer denied to them."""

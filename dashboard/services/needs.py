@@ -17,6 +17,7 @@ from dashboard.models import (
     ApprovalState,
     Bucket,
     Connection,
+    Hook,
     Instance,
     InstanceChange,
     Look,
@@ -26,7 +27,7 @@ from dashboard.models import (
     Role,
     Workflow,
 )
-from dashboard.services import approvals, drift, grants, pace
+from dashboard.services import approvals, drift, grants, hook_setup, pace
 from dashboard.services.figures import in_bucket
 from dashboard.services.instance_lists import LIST_COLUMNS
 from dashboard.services.lists import COUNT_CAP
@@ -42,6 +43,7 @@ OPEN_OUTCOMES = (OperationState.UNKNOWN, OperationState.NEEDS_PERSON)
 EXPIRING = Look("Expires soon", "warning", "expiring", loud=True)
 STUCK = Look("Stuck", "warning", "attention", loud=True)
 CHANGED = Look("Inputs changed", "warning", "document", loud=True)
+SILENT = Look("No events", "warning", "attention", loud=True)
 RENEW = Look("Sign in again", "warning", "connect", loud=True)
 
 
@@ -101,6 +103,7 @@ def kinds_of(membership: Membership) -> tuple[list[Kind], dict[UUID, pace.Pace]]
         Kind("idle", "stuck", len(idle.ids), idle.is_least and bool(idle.ids), idle.ids),
         _drifted(membership),
         _team_connections(membership),
+        _silent_events(membership),
     ]
     return [kind for kind in kinds if kind.count], idle.paces
 
@@ -192,6 +195,13 @@ def _team_connections(membership: Membership) -> Kind:
     )
 
 
+def _silent_events(membership: Membership) -> Kind:
+    """For admins: Connect is set up, instances ended, and no event told of it (W-10)."""
+    hook = Hook.objects.filter(account_id=membership.account_id).first() if membership.role == Role.ADMIN else None
+    is_silent = hook is not None and hook_setup.silent_since(hook) is not None
+    return Kind("silent", "silence of Docusign's events", int(is_silent))
+
+
 def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace.Pace]) -> list[Need]:
     if kind.key == "connection":
         ends_at = grants.grant_ends_at(membership.user.connection)
@@ -203,6 +213,10 @@ def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace
         return [_of_approval(row) for row in approvals.waiting_for(membership).order_by("expires_at")[:share]]
     if kind.key == "broken":
         return [_of_broken(row) for row in _broken_of(membership).order_by("-decided_at")[:share]]
+    if kind.key == "silent":
+        since = hook_setup.silent_since(Hook.objects.get(account_id=membership.account_id))
+        story = "Instances ended since the last event, and Docusign sent none about them."
+        return [Need("Docusign's events", SILENT, story, since, page="connect")]
     if kind.key == "unknown":
         rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES).select_related("workflow", "instance")
         return [_of_operation(row) for row in rows.order_by("sent_at", "pk")[:share]]

@@ -6,7 +6,7 @@ whole counts.
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.utils import timezone
@@ -159,12 +159,17 @@ def _read_account_list(
 ) -> None:
     member = reader.membership
     shows_all = member.rights == Rights.MANAGE if member else client.manages_account(reader.own_id) is True
+    if not claim.row.cursor:
+        claim.note(saw_all=shows_all)
+    elif shows_all and not claim.row.saw_all:
+        # Its first pages showed less than the next ones will: together they would make others' instances look missing.
+        claim.restart(claim.row.kind, saw_all=True)
     made = _made(account, claim, reader, client, lane, shows_all=shows_all)
     if claim.row.kind == Kind.FULL:
         account_lists.read_all(made)
     else:
         account_lists.read_recent(made)
-    _ended(claim, shows_all=made.shows_all)
+    _ended(claim, shows_all=made.shows_all, left_as_of=made.left_as_of)
 
 
 def _read_each(
@@ -182,13 +187,13 @@ def _read_each(
     _ended(claim, shows_all=False)
 
 
-def _ended(claim: claims.Claim, *, shows_all: bool) -> None:
-    """The pass came whole."""
+def _ended(claim: claims.Claim, *, shows_all: bool, left_as_of: datetime | None = None) -> None:
+    """The pass came whole; `left_as_of` where running instances wait for the next one."""
     row, now = claim.row, timezone.now()
     calls = row.pages + 1
-    columns: dict[str, object] = {"recent_calls": calls}
+    columns: dict[str, object] = {"recent_calls": calls, "left_as_of": left_as_of}
     if row.kind == Kind.FULL:
-        columns = {"calls": calls, "full_at": row.began_at}
+        columns = {"calls": calls, "full_at": row.began_at, "left_as_of": None}
     seconds = max((now - claim.taken_at).total_seconds(), 0.0)  # of this worker; time spent waiting is no work
     claim.abandon(
         **columns, recent_at=row.began_at, ended_at=now, seconds=seconds, shows_all=shows_all, error="", failed_at=None

@@ -35,6 +35,7 @@ SYNC_RETRY_AFTER = timedelta(seconds=15)
 ACCOUNT_LIST_PROBE_EVERY = timedelta(days=1)
 PASS_KEPT = timedelta(hours=6)  # a pass that is older begins anew; how long page tokens live is not documented
 CHEAP_PASS_CALLS = 5  # a full pass of so few calls is made each time, since it is all that is needed
+FULL_SHARE = 0.25  # of the hourly calls, for full passes where recent ones do not reach all that runs
 SINGLE_READS = 50  # running instances that a list did not show, read one by one in a pass
 FAN_OUT = 4  # lists of workflows that are read at the same time
 QUIET_SHARE = 4  # a workflow in which nothing runs is read this many times less often

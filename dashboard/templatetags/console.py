@@ -65,6 +65,7 @@ Keys (static/js/keys.js): rows are `main .table tbody tr`, opened by the first l
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import Any
@@ -87,6 +88,7 @@ register = template.Library()
 
 PAGING_KEYS = ("after", "before", "page")
 COUNT_CAP = 10_000
+ROW_KEPT_SECONDS = 15
 LEVEL_TONES = {"success": "good", "error": "danger", "warning": "warning"}
 ODD_NAMES = {
     "U+0009": "tab",
@@ -165,6 +167,37 @@ def state(value: Any, label: str = "") -> str:
 @lru_cache(maxsize=2048)
 def _part(name: str, **context: object) -> str:
     return loader.get_template(name).render(context)
+
+
+@register.simple_tag(takes_context=True)
+def instance_row(context: template.Context, line: Any) -> str:
+    """A row of the list of instances; line has instance, no_cancel, mark and window."""
+    here = {name: context.get(name) for name in ("shown_columns", "css", "has_ticks")}
+    drawn = {**line._asdict(), **here}
+    if line.window:  # its buttons bear the token of this visit
+        return _draw_row(drawn | {"csrf_token": context.get("csrf_token"), "request": context.get("request")})
+    moment = int(timezone.now().timestamp()) // ROW_KEPT_SECONDS
+    columns, css = tuple(here["shown_columns"] or ()), tuple((here["css"] or {}).items())
+    shown = (line.instance.pk, line.mark, columns, css, bool(here["has_ticks"]))
+    return _instance_row(_Row((*shown, timezone.get_current_timezone_name(), moment), drawn))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """All that a row's looks depend on, and what draws it."""
+
+    shown: tuple[object, ...]
+    context: dict[str, object] = field(compare=False)
+
+
+# Everybody who watches a list sees the same rows, again and again; the words for how long ago are made anew all the time.
+@lru_cache(maxsize=1024)
+def _instance_row(row: _Row) -> str:
+    return _draw_row(row.context)
+
+
+def _draw_row(context: dict[str, object]) -> str:
+    return loader.get_template("instances/_row.html").render(context)
 
 
 @register.simple_tag

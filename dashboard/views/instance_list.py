@@ -126,7 +126,7 @@ def lines(request: PersonRequest, rows: list[Instance]) -> list[Line]:
 def _line(row: Instance, no_cancel: str, window: Window | None) -> Line:
     said = (
         row.name, row.workflow.name, row.status, row.raw_status, row.started_by_name, row.total_steps, row.last_completed_step,
-        row.last_completed_step_name, row.started_at, row.last_modified_at, row.expires_at, row.ended_at, no_cancel,
+        row.last_completed_step_name, row.started_at, row.last_modified_at, row.expires_at, row.ended_at, row.is_from_here, no_cancel,
     )  # fmt: skip
     return Line(row, no_cancel, f"{zlib.crc32(repr(said).encode()):x}", window)
 

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from dashboard.models import (
     Connection,
+    Hook,
     Instance,
     InstanceChange,
     InstanceState,
@@ -20,6 +21,7 @@ from dashboard.models import (
     Rights,
     Workflow,
 )
+from tests.connect_events import hook_for
 from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
 
 PAGE = reverse("overview")
@@ -305,6 +307,25 @@ def test_the_rail_shows_how_much_needs_this_person(operator: Membership, signed_
     assert '3<span class="vh"> need a person</span>' in client.get("/preferences/").content.decode()
     client.post(reverse("overview-seen"), {"until": timezone.now().isoformat()})
     assert "need a person</span>" not in client.get("/preferences/").content.decode()
+
+
+def test_an_admin_is_told_when_instances_end_and_no_event_comes(
+    admin: Membership, operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """W-10: the console never depends on Connect alone, and says when it is silent."""
+    hook = hook_for(admin.account)
+    ago = timezone.now() - timedelta(days=3)
+    Hook.objects.filter(pk=hook.pk).update(created_at=ago, last_event_at=ago)
+    assert "No events" not in signed_in(admin).get(PAGE).content.decode()
+    ended = timezone.now() - timedelta(days=1)
+    InstanceFactory(
+        workflow=WorkflowFactory(account=admin.account),
+        status=InstanceState.COMPLETED,
+        last_modified_at=ended,
+        sort_at=ended,
+    )
+    assert "Instances ended since the last event" in signed_in(admin).get(PAGE).content.decode()
+    assert "Instances ended since the last event" not in signed_in(operator).get(PAGE).content.decode()
 
 
 HOSTILE = "<b>x</b>\u202e\"'{{ 7|add:7 }}"
