@@ -174,8 +174,8 @@ def instance_row(context: template.Context, line: Any) -> str:
     """A row of the list of instances; line has instance, no_cancel, mark and window."""
     here = {name: context.get(name) for name in ("shown_columns", "css", "has_ticks")}
     drawn = {**line._asdict(), **here}
-    if line.window:  # its buttons bear the token of this visit
-        return _draw_row(drawn | {"csrf_token": context.get("csrf_token"), "request": context.get("request")})
+    if line.window:  # it shows how many seconds are left
+        return _draw_row(drawn)
     moment = int(timezone.now().timestamp()) // ROW_KEPT_SECONDS
     columns, css = tuple(here["shown_columns"] or ()), tuple((here["css"] or {}).items())
     shown = (line.instance.pk, line.mark, columns, css, bool(here["has_ticks"]))
