@@ -31,7 +31,9 @@ Posts = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def running(ada: Membership, workflow: Workflow) -> list[Instance]:
-    found = list(Instance.objects.filter(account=ada.account, status=InstanceState.IN_PROGRESS)[:3])
+    rows = Instance.objects.filter(account=ada.account, status=InstanceState.IN_PROGRESS)
+    # The simulator's oddities are named so; a state that is only spelled like a running one cannot be canceled.
+    found = list(rows.exclude(name__startswith="Zz").order_by("pk")[:3])
     assert len(found) == 3
     return found
 
