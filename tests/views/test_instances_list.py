@@ -89,7 +89,7 @@ def test_filters_narrow_the_list_together(visitor: Client, nda: Workflow, operat
 def test_every_column_can_be_shown_and_every_sortable_one_is_a_link(visitor: Client, nda: Workflow) -> None:
     instance = InstanceFactory(workflow=nda)
     body = visitor.get(f"{LIST}?cols={ALL_COLUMNS}&sort=workflow").content.decode()
-    assert body.count('<th scope="col"') == 13  # and the one of the row's menu
+    assert body.count('<th scope="col"') == 14  # and those of the tick and of the row's menu
     assert 'aria-sort="ascending"><a href="?cols=' in body
     assert f'data-label="Instance ID">{instance.pk}' in body
     for key in ("name", "workflow", "state", "steps", "by", "started", "changed", "expires"):
