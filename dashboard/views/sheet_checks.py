@@ -20,7 +20,7 @@ from dashboard.services.errors import Refused
 from dashboard.services.lists import page_of
 from dashboard.uploads import takes_file, was_too_large
 from dashboard.views.frames import frame
-from dashboard.views.sheets import attachment, preparing, read_rows
+from dashboard.views.sheets import asked_by, attachment, preparing, read_rows
 from dashboard.wording import plural
 
 SIZE = 25
@@ -157,7 +157,7 @@ def _obstacle(request: PersonRequest, batch: Batch) -> str:
     """Why it cannot be started now."""
     if batch.actor_id != request.user.pk:
         return f"Only {batch.actor} can start it, because it runs with that person's own connection to Docusign."
-    return obstacles.trigger_obstacle(batch.workflow, request.membership)
+    return obstacles.trigger_obstacle(asked_by(batch)[0], request.membership)
 
 
 def _listed(
@@ -188,4 +188,3 @@ def _beside(request: PersonRequest, batch: Batch, prefix: str, **cursor: str | N
         return None
     query[f"{prefix}_{name}"] = value
     return f"{reverse('batch-check', args=[batch.pk])}?{query.urlencode()}#{prefix}"
-

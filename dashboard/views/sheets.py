@@ -169,13 +169,14 @@ def preparing(view: PreparingView) -> PreparingView:
 @preparing
 def columns(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Which column fills which input; then the check."""
-    present = contracts.current_contract(batch.workflow) or batch.contract
+    workflow, present = asked_by(batch)
     table = sheet_rows.table_of(batch)
     if request.method != "POST":
         form = _fresh_columns(batch, table, present)
         return _show_columns(request, batch, table, form, changes=sheet_rows.drift_of(batch))
-    posted = batch.workflow.contracts.filter(digest=request.POST.get("contract", "")).last() or present
-    form = ColumnsForm(asked(posted.fields), table.columns, data=request.POST, needed=needed_by_rules(batch.workflow))
+    digest = request.POST.get("contract", "")
+    posted = (workflow.contracts.filter(digest=digest).last() if digest.isalnum() else None) or present
+    form = ColumnsForm(asked(posted.fields), table.columns, data=request.POST, needed=needed_by_rules(workflow))
     is_valid = form.is_valid()
     if posted.digest != present.digest:
         again = _fresh_columns(batch, table, present, form)
@@ -183,6 +184,14 @@ def columns(request: PersonRequest, batch: Batch) -> HttpResponse:
     if not is_valid:
         return _show_columns(request, batch, table, form, status=422)
     return _check(request, batch, table, form)
+
+
+def asked_by(batch: Batch) -> tuple[Workflow, Contract]:
+    """The workflow of the run, and what it asks for now; a run of rows was made with both."""
+    present = batch.contract if batch.workflow is None else contracts.current_contract(batch.workflow) or batch.contract
+    if batch.workflow is None or present is None:
+        raise Http404
+    return batch.workflow, present
 
 
 def _fresh_columns(batch: Batch, table: Table, present: Contract, typed: ColumnsForm | None = None) -> ColumnsForm:
@@ -204,7 +213,7 @@ def _fresh_columns(batch: Batch, table: Table, present: Contract, typed: Columns
         "name_pattern": pattern,
         "key_columns": [str(names.index(name)) for name in keys if name in names],
     }
-    needed = needed_by_rules(batch.workflow)
+    needed = needed_by_rules(asked_by(batch)[0])
     return ColumnsForm(specs, table.columns, mapping={**guess, **mapping}, initial=initial, needed=needed)
 
 

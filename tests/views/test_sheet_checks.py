@@ -64,7 +64,8 @@ def test_a_row_is_shown_as_the_json_that_will_be_sent(
     assert shown["instance_name"] == "NDA one ·⟨code⟩"
     assert "Firm one" in shown["trigger_inputs"].values()
     assert set(shown["trigger_inputs"]) <= {spec["name"] for spec in bulk.specs}
-    assert browser_of_ada.get(reverse("batch-item", args=[prepared.pk, 99])).status_code == 404
+    for other in (0, 99, 10**30):
+        assert browser_of_ada.get(reverse("batch-item", args=[prepared.pk, other])).status_code == 404
 
 
 def test_a_row_with_errors_says_why_it_cannot_go(browser_of_ada: Client, prepared: Batch) -> None:

@@ -230,6 +230,7 @@ def test_an_input_without_a_column_is_marked_and_the_check_refused(
     answer = browser_of_ada.post(page, bulk.choice(**{"column-0": ""}))
     assert answer.status_code == 422
     assert "No column fills this input" in error_of(answer, "column-0")
+    assert browser_of_ada.post(page, bulk.choice(contract="\0")).status_code == 422
 
 
 def test_the_same_form_sent_twice_makes_one_run(browser_of_ada: Client, address: str, bulk: BulkFile) -> None:
