@@ -46,7 +46,7 @@ def prepare(batch: Batch, item: BatchItem, membership: Membership) -> Deed:
     return _switch(batch, item, membership)
 
 
-def send(operation: Operation, membership: Membership) -> None:
+def deliver(operation: Operation, membership: Membership) -> None:
     """The call of a committed operation, as the worker makes it; never raises for what Docusign says."""
     if operation.kind == Kind.TRIGGER:
         send_trigger(operation, membership, deadline=ITEM_DEADLINE_SECONDS, is_worker=True, lane=Lane.BATCH)

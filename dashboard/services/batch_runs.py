@@ -211,7 +211,7 @@ class Slice:
             operation = self._commit(item, Deed(item.operation, ItemState.SKIPPED, refusal.message))
         if operation is None:
             return
-        batch_items.send(operation, membership)
+        batch_items.deliver(operation, membership)
         if self.may_look and batch_readiness.is_about_the_workflow(operation):
             self.may_look = False  # one look a slice: rows with faults of their own would cost twice as many calls
             if not batch_readiness.look(self.batch, membership):
