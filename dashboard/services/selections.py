@@ -7,6 +7,7 @@ filter that narrows nothing ever selects everything.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -117,7 +118,7 @@ def _matching(membership: Membership, search: Search) -> QuerySet[Instance]:
     return found.order_by("-sort_at", "-id")
 
 
-def _planned(membership: Membership, kind: str, **details: str) -> Batch:
+def _planned(membership: Membership, kind: str, **details: Any) -> Batch:
     details.setdefault("source", Batch.Source.SELECTION)
     return batches.create_batch(membership.account, actor=membership.user, kind=kind, **details)
 

@@ -51,7 +51,24 @@ def test_an_instance_is_canceled_without_script(console: RunningConsole, plain: 
     plain.get_by_label("Reason").fill("No script here")
     plain.get_by_role("button", name="Cancel 1 instance").click()
     expect(plain).to_have_url(INSTANCE_URL)
+    expect(plain.get_by_role("heading", name=re.compile(r"Canceling in \d+ s"))).to_be_visible()
+    plain.get_by_role("button", name="Undo").click()
+    expect(plain.locator(".toasts")).to_contain_text("Undone. Nothing was sent to Docusign.")
+    plain.get_by_role("link", name="Cancel instance…").click()
+    plain.get_by_label("Reason").fill("No script here")
+    plain.get_by_role("button", name="Cancel 1 instance").click()
+    plain.get_by_role("button", name="Cancel now").click()
     expect(state_in_title(plain)).to_have_text(re.compile("Canceled"))
+
+
+def test_ticked_rows_lead_to_their_question_without_script(console: RunningConsole, plain: Page) -> None:
+    plain.goto(f"{console.url}/instances/?state=running")
+    names = [plain.locator("tbody .tick input:enabled").nth(number) for number in (0, 1)]
+    for box in names:
+        box.check()
+    plain.get_by_role("button", name="Cancel selected instances…").click()
+    expect(plain.get_by_role("heading", level=1)).to_have_text("Cancel 2 instances?")
+    expect(plain.get_by_role("link", name="Keep them running")).to_be_visible()
 
 
 def test_a_workflow_is_paused_and_resumed_without_script(console: RunningConsole, plain: Page) -> None:
