@@ -7,7 +7,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Protocol
 
-from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
+from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -74,7 +74,7 @@ class MemoryUpload(FileUploadHandler):
         if self.announced > WORTH_DRAINING:
             raise StopUpload(connection_reset=True)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> InMemoryUploadedFile | None:
         if self.held > MAX_BYTES:
             return None
         self.file.seek(0)

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from dashboard.forms.inputs import LEFT_OUT
 from dashboard.forms.trigger import RawTriggerForm, TriggerBase, TriggerForm
+from dashboard.services.input_values import LEFT_OUT
 from dashboard.services.json_values import as_json
 from dashboard.wording import is_invisible
 

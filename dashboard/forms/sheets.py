@@ -12,8 +12,9 @@ from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.confirm import MAX_REASON, ConfirmForm
-from dashboard.forms.inputs import Spec, input_for
+from dashboard.forms.inputs import input_for
 from dashboard.forms.strict import StrictForm
+from dashboard.services.input_values import Spec
 from dashboard.services.sheet_tables import MAX_BYTES
 from dashboard.wording import visible
 
