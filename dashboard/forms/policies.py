@@ -6,16 +6,25 @@ from django import forms
 from django.db.models import QuerySet
 
 from dashboard.forms.confirm import ConfirmForm
+from dashboard.forms.filters import shortened
 from dashboard.models import OperationKind, Workflow
+from dashboard.wording import visible
 
 MOST = 1_000_000
+
+
+class WorkflowChoice(forms.ModelChoiceField):
+    """Workflows by their names, which may be longer than any screen."""
+
+    def label_from_instance(self, obj: Workflow) -> str:
+        return shortened(visible(obj.name), 60)
 
 
 class PolicyForm(ConfirmForm):
     """From how many deeds on a second person is needed."""
 
     kind = forms.ChoiceField(label="Deed", choices=OperationKind)
-    workflow = forms.ModelChoiceField(
+    workflow = WorkflowChoice(
         label="Workflow",
         queryset=Workflow.objects.none(),
         required=False,
