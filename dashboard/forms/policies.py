@@ -13,7 +13,7 @@ from dashboard.wording import visible
 MOST = 1_000_000
 
 
-class WorkflowChoice(forms.ModelChoiceField):
+class WorkflowChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic to the type checker only
     """Workflows by their names, which may be longer than any screen."""
 
     def label_from_instance(self, obj: Workflow) -> str:

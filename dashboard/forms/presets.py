@@ -9,9 +9,9 @@ from typing import Any
 
 from django import forms
 
-from dashboard.forms.inputs import Spec, input_for, quoted
+from dashboard.forms.inputs import input_for
 from dashboard.forms.strict import StrictForm
-from dashboard.services.input_values import LEFT_OUT, BadValue, asked, value_of
+from dashboard.services.input_values import LEFT_OUT, BadValue, Spec, asked, quoted, value_of
 from dashboard.services.json_values import as_json
 from dashboard.services.presets import Filled
 from dashboard.wording import visible

@@ -14,10 +14,10 @@ from django.core.exceptions import ValidationError
 from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.confirm import new_key, show_instead
-from dashboard.forms.inputs import LEFT_OUT, Input, Spec, input_for, quoted
+from dashboard.forms.inputs import Input, input_for
 from dashboard.forms.strict import ALWAYS_SENT, StrictForm
 from dashboard.models import InputRule
-from dashboard.services.input_values import MAX_INPUT_BYTES, MAX_NAME, asked
+from dashboard.services.input_values import LEFT_OUT, MAX_INPUT_BYTES, MAX_NAME, Spec, asked, quoted
 from dashboard.services.json_values import NotExact, as_json, read_json
 from dashboard.services.presets import Filled
 from dashboard.wording import visible

@@ -5,6 +5,7 @@ The one rule: only runs that the person may see, and of an item on an instance t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.core.cache import cache
@@ -30,7 +31,7 @@ from dashboard.services.visibility import (
     visible_workflows,
 )
 
-Counts = Mapping[str, int]
+Counts = Mapping[Any, int]  # by ItemState or its text
 MINE = "me"
 COUNT_KEPT_SECONDS = 60
 ALERTING = (Batch.Hold.RECONNECT, Batch.Hold.DRIFT, Batch.Hold.WORKFLOW, Batch.Hold.RESTORED)

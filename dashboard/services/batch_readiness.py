@@ -64,7 +64,7 @@ def look(batch: Batch, membership: Membership) -> bool:
             apply_workflows(batch.account, client.list_workflows().items)
     except (MaestroError, ServiceError):
         return True  # nothing new is known, so the refusal is that of the row
-    workflow = Workflow.objects.get(pk=batch.workflow_id)
+    workflow = Workflow.objects.get(batches=batch)
     why = obstacles.trigger_obstacle(workflow, membership)
     if why:
         hold(batch, Batch.Hold.WORKFLOW, why)

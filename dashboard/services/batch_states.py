@@ -132,7 +132,12 @@ def undo(batch: Batch, *, membership: Membership) -> Batch:
     _refuse_others(batch, membership)
     in_time = Q(state__in=(State.RUNNING, State.PAUSED), starts_at__gt=timezone.now())
     with before_sending(), transaction.atomic():
-        columns = {"state": State.DONE, "hold": Hold.NONE, "message": UNDONE, "ended_at": timezone.now()}
+        columns: dict[str, Any] = {
+            "state": State.DONE,
+            "hold": Hold.NONE,
+            "message": UNDONE,
+            "ended_at": timezone.now(),
+        }
         if not _change(batch, "batch.undone", membership.user, in_time, **columns):
             raise Refused(TOO_LATE_TO_UNDO)
         _leave_waiting(batch, UNDONE)
@@ -205,7 +210,7 @@ def finish(batch: Batch) -> bool:
     if items.filter(state__in=OPEN_ITEMS).exists():
         return False
     is_open = BatchItem.objects.filter(batch=OuterRef("pk"), state__in=OPEN_ITEMS)
-    over = Q(state__in=(State.RUNNING, State.STOPPING)) & ~Exists(is_open)
+    over = Q(~Exists(is_open), state__in=(State.RUNNING, State.STOPPING))
     outcomes = dict(items.order_by().values_list("state").annotate(number=Count("pk")))
     now = timezone.now()
     return _change(batch, "batch.done", batch.actor, over, detail=outcomes, state=State.DONE, message="", ended_at=now)

@@ -115,7 +115,7 @@ def begin(workflow: Workflow, *, membership: Membership, reason: str, key: str) 
 def go_on(batch: Batch, *, membership: Membership) -> None:
     """Pause, where that is still to be done; then let the worker freeze. May be repeated at any time."""
     _refuse_others(batch, membership)
-    workflow = Workflow.objects.get(pk=batch.workflow_id)
+    workflow = Workflow.objects.get(batches=batch)
     if batch.state == BatchState.PLANNED and pause_of(batch) in ("none", "refused"):
         _pause(batch, workflow, membership)
     freeze_later(batch)
@@ -144,8 +144,8 @@ def takes_new(workflow: Workflow) -> bool:
 
 def pause_of(batch: Batch) -> Pause:
     """Whether the workflow surely takes no new instances."""
-    workflow = Workflow.objects.get(pk=batch.workflow_id)
-    operation = Operation.objects.filter(pk=batch.pause_operation_id).first()
+    workflow = Workflow.objects.get(batches=batch)
+    operation = batch.pause_operation
     if operation is not None and operation.state in UNDER_WAY:
         return "waiting"
     if not takes_new(workflow):
@@ -191,7 +191,9 @@ def freeze(batch: Batch) -> bool:
     if membership is None or not _unfrozen().filter(pk=batch.pk).exists():
         return False
     try:
-        workflow = refreshes.refresh_workflow(batch.workflow, membership, deadline=WORKER_DEADLINE_SECONDS)
+        workflow = refreshes.refresh_workflow(
+            Workflow.objects.get(batches=batch), membership, deadline=WORKER_DEADLINE_SECONDS
+        )
     except ServiceError as error:
         return _tell(batch, error.message, again=isinstance(error, DocusignUnavailable))
     if takes_new(workflow):

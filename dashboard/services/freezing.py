@@ -44,7 +44,7 @@ ENDED_BEFORE = "It had already ended when it was selected."
 
 def freeze_instances(batch: Batch, rows: QuerySet[Instance]) -> int:
     """Take over these instances in their order (by id where they have none); how many. Raises Refused when it is frozen already."""
-    order = list(rows.query.order_by) or ["pk"]
+    order: list[Any] = list(rows.query.order_by) or ["pk"]
     has_ended = When(status__in=TERMINAL_STATES, then=Value(ItemState.SKIPPED.value))
     is_cancel = batch.kind == OperationKind.CANCEL
     # What has ended stays so, so nobody needs to ask Docusign about it again.

@@ -88,7 +88,7 @@ def _listed(operation: Operation, membership: Membership, began_at: datetime) ->
         state=OperationState.UNKNOWN, actor_id=operation.actor_id, workflow_id=operation.workflow_id
     )
     open_markers = rows.exclude(marker=None).values_list("marker", flat=True)
-    asked = frozenset([operation.marker or "", *open_markers])
+    asked = frozenset(marker or "" for marker in (operation.marker, *open_markers))
     found: dict[str, Instance | None] = {}
     is_whole = True
     with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:

@@ -30,7 +30,9 @@ def corrections_csv(batch: Batch, table: Table) -> bytes:
     for number, problems in items.values_list("row_number", "problems"):
         said = " ".join(f"{column}: {sentence}" if column else sentence for column, sentence in problems)
         told = {ROW_COLUMN: str(number), PROBLEM_COLUMN: said}
-        writer.writerow([guarded(cell) for cell in (*(told[name] for name in own), *table.rows[place_of[number]])])
+        writer.writerow(
+            [guarded(cell) for cell in (*(told[name] for name in own), *table.rows[place_of[int(number or 0)]])]
+        )
     return (BYTE_ORDER_MARK + text.getvalue()).encode()
 
 

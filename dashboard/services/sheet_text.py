@@ -80,7 +80,7 @@ def _lines(data: bytes | bytearray) -> Iterator[str]:
 
 def _delimiter_of(data: bytes | bytearray, *, is_pasted: bool) -> str:
     """The sign that divides the first lines most evenly: all of them into as many cells, and into more than one."""
-    sample = []
+    sample: list[str] = []
     for line in _lines(data):
         if not sample and (named := _SEPARATOR_LINE.fullmatch(line)):
             return named[1]

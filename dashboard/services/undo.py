@@ -10,10 +10,11 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from dashboard.models import Instance, Membership, Operation, OperationKind, OperationState, Role, User
-from dashboard.services import jobs, second_person
+from dashboard.services import budget, jobs, second_person
 from dashboard.services.actions import QUICKER, carry_out, refuse_a_second
+from dashboard.services.calls import RECONNECT
 from dashboard.services.edges import Outcome, claim_planned, insert_planned, move
-from dashboard.services.errors import Refused
+from dashboard.services.errors import ReconnectNeeded, Refused
 from dashboard.services.instances import bump
 from dashboard.services.outcomes import next_check
 from dashboard.services.readings import Verdict, read_back
@@ -42,13 +43,16 @@ WAITS = "Docusign could not be asked for the present state at {:%H:%M:%S} UTC; t
 
 
 def plan_cancel(instance: Instance, *, actor: User, membership: Membership, reason: str, key: str) -> Operation:
-    """Cancel when the window is over. Raises Refused when it has ended or is being canceled, NeedsSecondPerson."""
+    """Cancel when the window is over. Raises Refused, NeedsSecondPerson, DocusignUnavailable, ReconnectNeeded."""
     workflow = instance.workflow
     if first := first_result(key, actor=actor, kind=Kind.CANCEL, workflow=workflow, instance_id=instance.pk):
         return first
     if instance.is_terminal:
         raise Refused(f"It is too late to cancel: the instance is {instance.look.label.lower()}.")
     second_person.refuse_single(workflow, Kind.CANCEL)
+    if not is_connected(membership):
+        raise ReconnectNeeded(RECONNECT)
+    budget.check(membership.account, budget.Lane.PEOPLE)  # while Docusign is down it is refused, not put by (R-9)
     operation = Operation(
         key=key,
         kind=Kind.CANCEL,

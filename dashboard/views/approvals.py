@@ -151,7 +151,7 @@ def _then(item: BatchItem) -> Look | None:
     """The state in which it was frozen; None for what does not exist yet."""
     if not item.status_then:
         return None
-    looks: Mapping[str, Look] = INSTANCE_LOOKS if item.instance_id else WORKFLOW_LOOKS
+    looks: Mapping[Any, Look] = INSTANCE_LOOKS if item.instance_id else WORKFLOW_LOOKS
     return looks.get(item.status_then) or unknown_look(item.status_then)
 
 

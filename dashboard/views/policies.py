@@ -1,5 +1,7 @@
 """When a second person is needed. Its one rule: only admins change it, and every change is in the audit."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
@@ -38,7 +40,7 @@ def add(request: PersonRequest) -> HttpResponse:
     ]
     question = _question("Add a policy", "Add the policy", effects)
 
-    def act(cleaned: dict[str, object]) -> Policy:
+    def act(cleaned: dict[str, Any]) -> Policy:
         return policies.add_policy(
             request.account,
             membership=request.membership,

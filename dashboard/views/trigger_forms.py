@@ -13,11 +13,12 @@ from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.confirm import new_key
 from dashboard.forms.presets import PREFIX, members_of, typed_of
-from dashboard.forms.trigger import MAX_NAME, RawTriggerForm, TriggerBase, TriggerForm, asked, typed_values
+from dashboard.forms.trigger import RawTriggerForm, TriggerBase, TriggerForm, typed_values
 from dashboard.models import Contract, InputRule, Preset, Workflow
 from dashboard.person import PersonRequest
 from dashboard.services import input_rules, presets
 from dashboard.services.errors import Refused
+from dashboard.services.input_values import MAX_NAME, asked
 from dashboard.services.json_values import as_json
 from dashboard.services.presets import Filled
 from dashboard.services.sign_in_gate import take_draft
@@ -99,7 +100,7 @@ def _suggested_form(ground: Ground, *, is_raw: bool) -> TriggerBase:
 
 
 def _drafted_form(ground: Ground, draft: MultiValueDict[str, str]) -> TriggerBase:
-    initial = {name: draft.get(name, "") for name in ("key", "contract", "instance_name")}
+    initial: dict[str, Any] = {name: draft.get(name, "") for name in ("key", "contract", "instance_name")}
     initial["preset"] = ground.preset_id
     if "inputs_json" in draft:
         initial["inputs_json"] = draft["inputs_json"]
