@@ -259,62 +259,6 @@ def test_a_filter_that_is_not_heeded_costs_no_truth(
     assert ended.status == "failed"
 
 
-def test_one_by_one_only_so_many_are_read_and_the_longest_unseen_first(
-    read: AccountSync, ada: Membership, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A pass stays small; what waits keeps its own time, and has its turn next."""
-    monkeypatch.setattr(account_lists, "SINGLE_READS", 2)
-    running = list(Instance.objects.running())
-    Instance.objects.filter(pk=running[0].pk).update(synced_at=timezone.now() - timedelta(days=1))
-    simulator.set_faults([{"match": LIST, "do": {"body": {"instances": []}}}])
-    simulator.clear_ledger()
-    assert passes.read_account(ada.account) is Outcome.WHOLE
-    singles = [entry["path"].rsplit("/", 1)[1] for entry in simulator.ledger() if "/instances/" in entry["path"]]
-    assert len(singles) == 2
-    assert str(running[0].pk) in singles
-    row = AccountSync.objects.get()
-    waiting = Instance.objects.running().filter(synced_at__lt=row.recent_at)
-    assert row.left_as_of == min(waiting.values_list("synced_at", flat=True))
-    assert due.freshness_of(Membership.objects.get(pk=ada.pk)) == row.left_as_of
-
-
-def test_one_instance_that_is_never_answered_for_holds_no_pass_up(
-    read: AccountSync, ada: Membership, simulator: Simulator
-) -> None:
-    bad, *others = Instance.objects.running()
-    Instance.objects.filter(pk=bad.pk).update(synced_at=timezone.now() - timedelta(days=1))
-    broken = {"match": {"method": "GET", "path": f"/instances/{bad.pk}"}, "do": {"status": 500}}
-    simulator.set_faults([{"match": LIST, "do": {"body": {"instances": []}}}, broken])
-    assert passes.read_account(ada.account) is Outcome.WHOLE
-    row = AccountSync.objects.get()
-    assert (row.left_as_of, row.failed_at) == (None, None)
-    fresh = Instance.objects.filter(pk__in=[other.pk for other in others], synced_at__gte=row.recent_at)
-    assert fresh.count() == len(others)
-
-
-def test_a_pass_that_does_not_reach_all_that_runs_makes_a_full_one_due_sooner(read: AccountSync) -> None:
-    """R-7: no more than a quarter of the hourly calls go into full passes."""
-    read.calls, read.full_at = 150, timezone.now() - timedelta(minutes=13)
-    assert not due.is_full_due(read)
-    read.left_as_of = timezone.now() - timedelta(hours=1)
-    assert due.is_full_due(read)
-    read.full_at = timezone.now() - timedelta(minutes=11)
-    assert not due.is_full_due(read)
-
-
-def test_a_full_pass_that_began_with_less_sight_begins_anew_with_more(ada: Membership, simulator: Simulator) -> None:
-    """R-10: what the first pages did not show to a person of few rights is not missing."""
-    simulator.set_level("Ada Admin", "prepare")
-    stop = at_page(1, fail(simulator, status=503))
-    assert passes.read_account(ada.account, heard=stop) is not Outcome.WHOLE
-    simulator.set_faults([])
-    simulator.set_level("Ada Admin", "manage")
-    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
-        assert passes.read_account(Account.objects.get()) is Outcome.WHOLE
-    row = AccountSync.objects.get()
-    assert (row.shows_all, row.rows) == (True, everything(simulator))
-
-
 def test_a_budget_that_ends_pauses_the_pass_and_is_no_outage(ada: Membership, simulator: Simulator) -> None:
     """R-5: the cursor stays, nothing is called failed, and nobody asks before the time."""
     limit = {"errorCode": "HOURLY_APIINVOCATION_LIMIT_EXCEEDED", "message": "The hourly limit is 3000."}
