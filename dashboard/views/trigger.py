@@ -129,14 +129,8 @@ def _send(request: PersonRequest, workflow: Workflow, contract: Contract, form: 
             contract_hash=contract.digest,
         )
     except Drifted as drift:
-        return show(
-            request,
-            workflow,
-            drift.contract,
-            posted_form(request, workflow, drift.contract),
-            status=422,
-            note=NOTHING_SENT,
-        )
+        renewed = posted_form(request, workflow, drift.contract)
+        return show(request, workflow, drift.contract, renewed, status=422, note=NOTHING_SENT)
     except NeedsSecondPerson:
         return _hand_over(request, workflow, contract, form)
     except Refused as refusal:

@@ -178,19 +178,8 @@ def _switch(
     request: PersonRequest, workflow_id: str, words: tuple[str, str], send: Send, effects: list[dict[str, str]]
 ) -> HttpResponse:
     workflow = get_object_or_404(visible_workflows(request.membership), pk=workflow_id)
-    verb, keep = words
-    page = reverse("workflow", args=[workflow.pk])
-    question = Question(
-        page="workflows/switch.html",
-        title=f"{verb} {workflow}?",
-        verb=f"{verb} workflow",
-        keep_label=keep,
-        keep_url=page,
-        done_url=page,
-        events=("workflowChanged",),
-        tone="primary",
-        effects=effects,
-    )
+    verb = words[0]
+    question = _switch_question(workflow, words, effects)
     form = ConfirmForm(request.POST if request.method == "POST" else None)
 
     def act(cleaned: dict[str, str]) -> Operation | Batch:
@@ -201,6 +190,22 @@ def _switch(
             return selections.freeze_workflows(mine, kind=verb.lower(), ids=[workflow.pk], key=key)
 
     return answer(request, question, form, act, _switched)
+
+
+def _switch_question(workflow: Workflow, words: tuple[str, str], effects: list[dict[str, str]]) -> Question:
+    verb, keep = words
+    page = reverse("workflow", args=[workflow.pk])
+    return Question(
+        page="workflows/switch.html",
+        title=f"{verb} {workflow}?",
+        verb=f"{verb} workflow",
+        keep_label=keep,
+        keep_url=page,
+        done_url=page,
+        events=("workflowChanged",),
+        tone="primary",
+        effects=effects,
+    )
 
 
 def _switched(request: PersonRequest, question: Question, form: ConfirmForm, result: Operation | Batch) -> HttpResponse:

@@ -277,7 +277,7 @@ def test_a_second_cancel_that_had_not_seen_the_first_is_refused_by_the_database(
     simulator.set_faults([{"match": CANCEL, "do": {"status": 500}}])
     cancel()
     before = len(posts())
-    monkeypatch.setattr(actions, "_refuse_a_second", lambda operation: None)
+    monkeypatch.setattr(actions, "refuse_a_second", lambda operation: None)
     with pytest.raises(Refused, match="Nothing was sent"):
         cancel()
     assert len(posts()) == before

@@ -100,7 +100,7 @@ def test_an_approved_cancel_still_has_its_undo_window(asked: Approval, batch: Ba
     assert starts_at > timezone.now()
 
 
-def refused(approval: Approval, by: Membership, because: str) -> None:
+def assert_refused(approval: Approval, by: Membership, because: str) -> None:
     with pytest.raises(Refused, match=because):
         approve(Approval.objects.select_related("batch__actor").get(pk=approval.pk), by)
     assert state_of(approval.batch) == BatchState.PLANNED
@@ -109,13 +109,13 @@ def refused(approval: Approval, by: Membership, because: str) -> None:
 
 def test_who_asked_cannot_approve(asked: Approval, operator: Membership) -> None:
     Membership.objects.filter(pk=operator.pk).update(role=Role.ADMIN)
-    refused(asked, fresh(operator), "somebody else has to decide")
+    assert_refused(asked, fresh(operator), "somebody else has to decide")
 
 
 def test_the_same_docusign_person_cannot_approve_as_another_user_row(asked: Approval, operator: Membership) -> None:
     twin = person(operator.account, Role.ADMIN, name="Oskar again")
     User.objects.filter(pk=twin.user_id).update(sub="{" + operator.user.sub.upper() + "}")
-    refused(asked, fresh(twin), "somebody else has to decide")
+    assert_refused(asked, fresh(twin), "somebody else has to decide")
 
 
 @pytest.mark.parametrize(
@@ -132,27 +132,27 @@ def test_who_lacks_role_or_proven_rights_cannot_approve(
 ) -> None:
     """V-2: also when the right was lost while the page was open."""
     Membership.objects.filter(pk=colleague.pk).update(**changes)
-    refused(asked, fresh(colleague), because)
+    assert_refused(asked, fresh(colleague), because)
 
 
 def test_nobody_of_another_account_finds_or_approves_it(asked: Approval, outsider: Membership) -> None:
     assert not approvals.visible_approvals(outsider).exists()
     assert not approvals.waiting_for(outsider).exists()
-    refused(asked, fresh(outsider), "in this account")
+    assert_refused(asked, fresh(outsider), "in this account")
 
 
 def test_a_preparer_does_not_even_see_it(asked: Approval, operator: Membership) -> None:
     """V-3: the names on the list are those of other people's instances."""
     preparer = person(operator.account, Role.OPERATOR, rights=Rights.OWN, name="Paula Preparer")
     assert not approvals.visible_approvals(preparer).exists()
-    refused(asked, fresh(preparer), "every instance")
+    assert_refused(asked, fresh(preparer), "every instance")
 
 
 def test_an_expired_request_cannot_be_approved_and_is_ended_by_the_worker(
     asked: Approval, colleague: Membership
 ) -> None:
     Approval.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    refused(asked, colleague, "expired")
+    assert_refused(asked, colleague, "expired")
     assert approvals.expire_due() == 1
     assert approvals.expire_due() == 0
     asked.refresh_from_db()
@@ -201,7 +201,7 @@ def test_a_list_that_changed_after_asking_is_void(
         first.update(label="Another name")
     else:
         Batch.objects.filter(pk=batch.pk).update(reason="Another reason")
-    refused(asked, colleague, "was changed")
+    assert_refused(asked, colleague, "was changed")
     assert Approval.objects.get().state == "withdrawn"
     assert audited("approval.voided") == 1
 
@@ -245,7 +245,7 @@ def test_it_does_not_start_for_a_requester_who_lost_the_right_meanwhile(
         mine.update(is_active=False)
     else:
         Connection.objects.filter(user=operator.user).update(state="reconnect_needed")
-    refused(asked, colleague, because)
+    assert_refused(asked, colleague, because)
     assert Approval.objects.get().state == "waiting"
 
 

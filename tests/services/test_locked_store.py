@@ -79,17 +79,17 @@ def test_a_write_that_fails_after_the_call_is_never_told_as_nothing(
     is_htmx: bool, ada: Membership, posts: Posts, signed_in: SignedIn
 ) -> None:
     """D-3: the row stays sent, so that the sweeper finds out what happened."""
-    instance = Instance.objects.filter(status="in_progress").first()
-    assert instance is not None
+    workflow = Workflow.objects.filter(status="active").first()
+    assert workflow is not None
     client = signed_in(ada, htmx=is_htmx)
     with locked(only='UPDATE "dashboard_operation"'):
-        answer = client.post(reverse("instance-cancel", args=[instance.pk]), {"key": KEY, "reason": "Wrong supplier"})
+        answer = client.post(reverse("workflow-pause", args=[workflow.pk]), {"key": KEY})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
     told = answer.headers.get("HX-Trigger", "") + answer.content.decode()
     assert "before you send" in told or "before you send anything" in told
     assert "Nothing was" not in told
-    assert len([post for post in posts() if "cancel" in post["path"]]) == 1
+    assert len([post for post in posts() if "pause" in post["path"]]) == 1
     assert Operation.objects.get().state == OperationState.SENT
 
 

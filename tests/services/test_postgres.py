@@ -104,7 +104,7 @@ def test_two_people_who_cancel_at_the_same_moment_send_one_call(
     """U-6: both have looked and seen nothing open; the database refuses the second."""
     both_have_looked = threading.Barrier(2)
     seen: set[int] = set()
-    look = actions._refuse_a_second
+    look = actions.refuse_a_second
 
     def look_together(operation: Operation) -> None:
         look(operation)
@@ -112,7 +112,7 @@ def test_two_people_who_cancel_at_the_same_moment_send_one_call(
             seen.add(threading.get_ident())
             both_have_looked.wait(10)
 
-    monkeypatch.setattr(actions, "_refuse_a_second", look_together)
+    monkeypatch.setattr(actions, "refuse_a_second", look_together)
     keys = [new_key(), new_key()]
     results = at_once(2, lambda place: cancel(instance, ada, keys[place]))
     assert sorted(type(result).__name__ for result in results) == ["Operation", "Refused"], results
