@@ -24,6 +24,8 @@ MAX_PART = 1024 * 1024  # of the parts that only say what is where
 RATIO_FROM, MAX_RATIO = 1024 * 1024, 200
 SPARE_ROWS = 1_000  # blank rows and what stands above the header
 CHUNK = 64 * 1024
+# The reader of workbooks tries other formats where the first one fails; what was measured here says nothing of those.
+OTHER_FORMATS = ("mimetype", "content.xml", "xl/workbook.bin")
 _DIRECTORY_END = b"PK\x05\x06"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 NOT_A_WORKBOOK = "This is not an Excel workbook in the format .xlsx, or it is damaged. Save it again, or as CSV."
@@ -111,7 +113,7 @@ class _Guard:
 
     def _check_entries(self, entries: list[zipfile.ZipInfo]) -> None:
         names = [entry.filename.replace("\\", "/").lower() for entry in entries]
-        if len(entries) > MAX_ENTRIES or len(set(names)) < len(names):
+        if len(entries) > MAX_ENTRIES or len(set(names)) < len(names) or any(name in OTHER_FORMATS for name in names):
             raise SheetError(NOT_A_WORKBOOK)
         if any(entry.flag_bits & 0x1 for entry in entries):
             raise SheetError(LOCKED)

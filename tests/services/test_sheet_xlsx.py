@@ -145,6 +145,29 @@ def test_a_document_type_is_refused_before_an_entity_grows() -> None:
         assert "not an Excel workbook" in refused(changed(of_rows(["Name"], ["A"]), part, lambda _: bomb)).message
 
 
+def test_a_package_that_is_also_of_another_format_is_refused() -> None:
+    """S-13: where the workbook itself does not open, the reader would try a table that repeats one cell ten million times."""
+    broken = changed(of_rows(["Name"], ["A"]), "xl/workbook.xml", lambda part: part.replace(b'"rId1"', b'"rId99"'))
+    names = {
+        "office": "urn:oasis:names:tc:opendocument:xmlns:office:1.0",
+        "table": "urn:oasis:names:tc:opendocument:xmlns:table:1.0",
+        "text": "urn:oasis:names:tc:opendocument:xmlns:text:1.0",
+    }
+    spaces = " ".join(f'xmlns:{short}="{long}"' for short, long in names.items())
+    cell = '<table:table-cell office:value-type="string"><text:p>Amount</text:p></table:table-cell>'
+    row = f'<table:table-row table:number-rows-repeated="3">{cell}</table:table-row>'
+    body = f'<office:spreadsheet><table:table table:name="S">{row}</table:table></office:spreadsheet>'
+    content = f"<office:document-content {spaces}><office:body>{body}</office:body></office:document-content>"
+    parts = {"mimetype": b"application/vnd.oasis.opendocument.spreadsheet", "content.xml": content.encode()}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as new, zipfile.ZipFile(io.BytesIO(broken)) as old:
+        for name, part in parts.items():
+            new.writestr(name, part)
+        for entry in old.namelist():
+            new.writestr(entry, old.read(entry))
+    assert "not an Excel workbook" in refused(file.getvalue()).message
+
+
 @pytest.mark.parametrize(("cell", "said"), [("A1048576", "below row"), ("XFD2", "more than 100 columns")])
 def test_a_cell_far_out_costs_no_memory(cell: str, said: str) -> None:
     """S-13: a sheet that spans the whole grid is refused before it becomes a table."""
