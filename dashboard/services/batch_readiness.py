@@ -16,6 +16,7 @@ from dashboard.services.workflows import apply_workflows
 from maestro_api import MaestroError
 
 RECONNECT = "{} is not connected to Docusign any more. The run goes on by itself after a new sign-in."
+ROLE_TAKEN = "{} may only look by now, so nothing more is sent with that person's connection."
 DRIFTED = "The workflow asks for other inputs than those that the rows were checked against. Nothing more is sent."
 
 

@@ -28,6 +28,7 @@ from dashboard.models import (
     Operation,
     OperationKind,
     OperationState,
+    Role,
 )
 from dashboard.services import batch_items, batch_readiness, batch_states, budget, jobs
 from dashboard.services.actions import refuse_a_second
@@ -71,7 +72,8 @@ def queue_due() -> int:
     """Queue slices, the longest waiting first, as many as the workers have threads for."""
     now = timezone.now()
     workers = max(Heartbeat.objects.filter(beat_at__gt=now - ALIVE).count(), 1)
-    room = workers * SLICES_A_WORKER - Batch.objects.filter(lease_until__gt=now).count()
+    # An emergency stop that freezes its list holds a lease of its own, but no slice.
+    room = workers * SLICES_A_WORKER - Batch.objects.filter(lease_until__gt=now, state__in=MOVING).count()
     free = Q(lease_until=None) | Q(lease_until__lte=now)
     due = Batch.objects.filter(free, state__in=MOVING, next_send_at__lte=now).order_by("next_send_at")
     number = 0
@@ -150,6 +152,9 @@ class Slice:
         membership = membership_of(batch)
         if membership is None or not is_connected(membership):
             batch_states.hold(batch, Batch.Hold.RECONNECT, batch_readiness.RECONNECT.format(batch.actor))
+            return False
+        if membership.role == Role.VIEWER:
+            batch_states.hold(batch, Batch.Hold.PERSON, batch_readiness.ROLE_TAKEN.format(batch.actor))
             return False
         try:
             budget.check(membership.account, Lane.BATCH)

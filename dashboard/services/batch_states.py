@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from dashboard.models import (
@@ -68,6 +68,14 @@ def undo_window(batch: Batch) -> timedelta:
     return timedelta(seconds=settings.UNDO_SECONDS if batch.kind == OperationKind.CANCEL else 0)
 
 
+def drop_unconfirmed(rows: QuerySet[Batch]) -> int:
+    """Delete lists that nobody confirmed. They are ended first, so that a confirm at the same moment finds nothing to start."""
+    planned = Batch.objects.filter(pk__in=list(rows.values_list("pk", flat=True)), confirmed_at=None)
+    with transaction.atomic():
+        planned.filter(state=State.PLANNED).update(state=State.DONE, ended_at=timezone.now())
+        return planned.filter(state=State.DONE).delete()[0]
+
+
 def pause(batch: Batch, *, membership: Membership) -> Batch:
     """Send nothing more until somebody resumes it; the call in flight goes on. Raises Refused."""
     _refuse_others(batch, membership)
@@ -119,7 +127,9 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
         return batch
     running = Q(state__in=(State.PLANNED, State.RUNNING, State.PAUSED))
     with before_sending(), transaction.atomic():
-        columns = {"state": State.STOPPING, "hold": Hold.NONE, "drift": [], "next_send_at": timezone.now()}
+        # What was restored stays in doubt, so that a later retry looks before it sends (U-12).
+        doubt = Case(When(hold=Hold.RESTORED, then=Value(Hold.RESTORED)), default=Value(Hold.NONE))
+        columns = {"state": State.STOPPING, "hold": doubt, "drift": [], "next_send_at": timezone.now()}
         _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
         _leave_waiting(batch, STOPPED)
     wind_up(batch)
@@ -130,15 +140,16 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
 def undo(batch: Batch, *, membership: Membership) -> Batch:
     """Within the undo window: nothing was sent, and nothing will be. Raises Refused."""
     _refuse_others(batch, membership)
-    in_time = Q(state__in=(State.RUNNING, State.PAUSED), starts_at__gt=timezone.now())
     with before_sending(), transaction.atomic():
-        columns: dict[str, Any] = {
-            "state": State.DONE,
-            "hold": Hold.NONE,
-            "message": UNDONE,
-            "ended_at": timezone.now(),
-        }
-        if not _change(batch, "batch.undone", membership.user, in_time, **columns):
+        lock_mirror(batch.account_id)  # what takes a slot waits for it too, so "in time" is said of this very moment
+        now = timezone.now()
+        in_time = Q(state__in=(State.RUNNING, State.PAUSED), starts_at__gt=now)
+        # Only the window of a retry finds anything under way, left from before: that is wound up like after a stop.
+        is_idle = not batch.items.filter(state__in=UNDER_WAY_ITEMS).exists()
+        over: dict[str, Any] = (
+            {"state": State.DONE, "ended_at": now} if is_idle else {"state": State.STOPPING, "next_send_at": now}
+        )
+        if not _change(batch, "batch.undone", membership.user, in_time, hold=Hold.NONE, message=UNDONE, **over):
             raise Refused(TOO_LATE_TO_UNDO)
         _leave_waiting(batch, UNDONE)
     batch.refresh_from_db()
@@ -160,8 +171,13 @@ def start_now(batch: Batch, *, membership: Membership) -> Batch:
 
 
 def retry(batch: Batch, *, membership: Membership, key: str) -> int:
-    """Send again what surely did not run: refused and not sent items; how many. The same form once more sends nothing more."""
+    """Send again what surely did not run: refused and not sent items; how many. The same form once more sends nothing more.
+
+    It is sent with its own person's connection, so that person asks for it, as for the first time (V-5).
+    """
     _refuse_others(batch, membership)
+    if batch.actor_id != membership.user_id:
+        raise Refused(NOT_YOURS_TO_START.format(batch.actor))
     batch.refresh_from_db()
     if batch.confirm_key == key:
         return batch.items.filter(state=ItemState.WAITING).count()
@@ -198,6 +214,7 @@ def put_back(item: BatchItem, operation: Operation) -> bool:
 
 def wind_up(batch: Batch) -> bool:
     """Of a run that stops: what was to be sent again is not, and it is done once nothing is in flight."""
+    _leave_waiting(batch, STOPPED)  # a row that a refusal put back after the stop
     planned = Operation.objects.filter(item__batch_id=batch.pk, state=OperationState.PLANNED)
     for operation in planned.select_related("actor", "workflow", "instance"):
         move(operation, Outcome(OperationState.WITHDRAWN, STOPPED))

@@ -23,7 +23,7 @@ from dashboard.models import (
     OperationKind,
     Workflow,
 )
-from dashboard.services import batches, obstacles
+from dashboard.services import batch_states, batches, obstacles
 from dashboard.services.conditions import Condition, Test
 from dashboard.services.errors import Refused
 from dashboard.services.instance_queries import shortest_way
@@ -125,7 +125,7 @@ def _planned(membership: Membership, kind: str, **details: Any) -> Batch:
 
 def _forget_abandoned(membership: Membership, batch: Batch) -> None:
     """Selections of this person whose question was never answered: nothing was sent of them, and nobody waits for them."""
-    Batch.objects.filter(
+    stale = Batch.objects.filter(
         account_id=membership.account_id,
         actor_id=membership.user_id,
         source__in=(Batch.Source.SELECTION, Batch.Source.SINGLE),
@@ -133,4 +133,5 @@ def _forget_abandoned(membership: Membership, batch: Batch) -> None:
         confirmed_at=None,
         approval=None,
         created_at__lt=timezone.now() - ABANDONED_AFTER,
-    ).exclude(pk=batch.pk).delete()
+    ).exclude(pk=batch.pk)
+    batch_states.drop_unconfirmed(stale)

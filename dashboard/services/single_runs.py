@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dashboard import crypto
 from dashboard.models import Batch, BatchItem, BatchState, Contract, Membership, OperationKind, Workflow
-from dashboard.services import batches
+from dashboard.services import batch_states, batches
 from dashboard.services.errors import Refused
 from dashboard.services.marker import clean_name
 from dashboard.services.triggers import OTHER_VALUES
@@ -54,4 +54,4 @@ def plan_trigger(
 def forget_abandoned() -> int:
     """Those for which nobody was ever asked, with their sealed inputs."""
     rows = Batch.objects.filter(source=Batch.Source.SINGLE, state=BatchState.PLANNED, approval=None)
-    return rows.filter(created_at__lt=timezone.now() - ABANDONED_AFTER).delete()[0]
+    return batch_states.drop_unconfirmed(rows.filter(created_at__lt=timezone.now() - ABANDONED_AFTER))

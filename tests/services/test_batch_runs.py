@@ -15,6 +15,7 @@ from dashboard.models import (
     Membership,
     Operation,
     OperationState,
+    Role,
 )
 from dashboard.services import audit, batch_runs, batches, budget
 from dashboard.services.timings import RUNNER_LEASE
@@ -241,3 +242,30 @@ def test_a_row_that_docusign_refuses_is_refused_and_the_others_go_on(
     assert (batch.state, made()) == (BatchState.DONE, 2)
     assert states(batch) == [ItemState.REJECTED, ItemState.CONFIRMED, ItemState.CONFIRMED]
     assert BatchItem.objects.get(batch=batch, position=1).sealed_inputs != ""
+
+
+def test_who_may_only_look_by_now_sends_nothing_more(
+    worker: Worker, rows: Callable[[int], Batch], ada: Membership, posts: Posts
+) -> None:
+    """The role was taken after the confirm: every row keeps its place until somebody decides."""
+    batch = rows(2)
+    Membership.objects.filter(pk=ada.pk).update(role=Role.VIEWER)
+    worker.work(batch, seconds=5)
+    assert (batch.state, batch.hold, len(posts())) == (BatchState.PAUSED, Hold.PERSON, 0)
+    assert states(batch) == [ItemState.WAITING] * 2
+
+
+def test_emergency_stops_that_cannot_freeze_take_no_slice_from_runs(
+    worker: Worker, rows: Callable[[int], Batch], ada: Membership
+) -> None:
+    """Their lease is renewed for as long as their person is away, which may be for good."""
+    batch = rows(1)
+    for number in range(batch_runs.SLICES_A_WORKER):
+        stop = batches.create_batch(
+            ada.account, actor=ada.user, kind="cancel", source="emergency", name="Stop", key=f"stop-{number}"
+        )
+        Batch.objects.filter(pk=stop.pk).update(lease_until=timezone.now() + timedelta(hours=1))
+    worker.clock.shift(timedelta(seconds=1))
+    assert batch_runs.queue_due() == 1
+    batch.refresh_from_db()
+    assert batch.lease_until is not None

@@ -23,7 +23,7 @@ from dashboard.models import (
     OperationKind,
     Policy,
 )
-from dashboard.services import audit, batches
+from dashboard.services import audit, batch_states, batches
 from dashboard.services.batches import Eta
 from dashboard.services.errors import NeedsSecondPerson, Refused
 from tests.factories import BatchFactory, BatchItemFactory, InstanceFactory, WorkflowFactory
@@ -241,6 +241,35 @@ def test_within_the_window_a_cancel_of_many_is_undone(frozen: Batch, operator: M
     assert not Operation.objects.exists()
 
 
+def test_an_undone_retry_still_settles_what_was_under_way(running: Batch, operator: Membership) -> None:
+    """Within the window of a retry something may be open from before: it is not left behind in a run that is done."""
+    for position, state in ((2, ItemState.UNKNOWN), (3, ItemState.REJECTED)):
+        BatchItem.objects.filter(batch=running, position=position).update(state=state)
+    batches.retry(running, membership=operator, key="again")
+    Batch.objects.filter(pk=running.pk).update(starts_at=timezone.now() + timedelta(seconds=5))
+    batches.undo(running, membership=operator)
+    assert running.state == BatchState.STOPPING
+    BatchItem.objects.filter(batch=running, position=2).update(state=ItemState.CONFIRMED)
+    assert batch_states.wind_up(running)
+    assert batches.counts(running) == {ItemState.CONFIRMED: 2, ItemState.NOT_SENT: 2}
+
+
+def test_a_row_that_comes_back_after_a_stop_does_not_keep_the_run_open(running: Batch, operator: Membership) -> None:
+    """U-8: the refusal of the call in flight was about the workflow, so its row waits again when everything was stopped."""
+    BatchItem.objects.filter(batch=running, position=2).update(state=ItemState.SENT)
+    batches.stop(running, membership=operator)
+    BatchItem.objects.filter(batch=running, position=2).update(**batch_states.AGAIN)
+    assert batch_states.wind_up(running)
+    assert batches.counts(running) == {ItemState.CONFIRMED: 1, ItemState.NOT_SENT: 3}
+
+
+def test_a_stop_after_a_restore_leaves_the_doubt(running: Batch, operator: Membership) -> None:
+    """U-12: what is called unsent may have been sent, so a later retry has to look first."""
+    Batch.objects.filter(pk=running.pk).update(state=BatchState.PAUSED, hold=Batch.Hold.RESTORED)
+    batches.stop(running, membership=operator)
+    assert (running.state, running.hold) == (BatchState.DONE, Batch.Hold.RESTORED)
+
+
 def test_after_the_window_a_run_is_not_undone(running: Batch, operator: Membership) -> None:
     with pytest.raises(Refused, match="time to undo is over"):
         batches.undo(running, membership=operator)
@@ -288,6 +317,14 @@ def test_only_what_surely_did_not_run_is_tried_again(running: Batch, operator: M
     assert list(rows) == [("confirmed", 1), ("waiting", 2), ("needs_person", 1), ("waiting", 2)]
 
 
+def test_only_its_own_person_sends_again(running: Batch, admin: Membership) -> None:
+    """V-5: an admin ends the run of anybody, and sends nothing with another person's token."""
+    BatchItem.objects.filter(batch=running, position=2).update(state=ItemState.REJECTED)
+    with pytest.raises(Refused, match="own connection"):
+        batches.retry(running, membership=admin, key="again")
+    assert not AuditEntry.objects.exists()
+
+
 def test_a_retry_of_nothing_is_refused(running: Batch, operator: Membership) -> None:
     with pytest.raises(Refused, match="nothing to try again"):
         batches.retry(running, membership=operator, key="again")
@@ -317,3 +354,11 @@ def test_the_time_to_go_knows_the_calls_of_the_hour(running: Batch, settings: An
 def test_of_a_paused_run_no_time_is_said_but_why(running: Batch, operator: Membership) -> None:
     batches.pause(running, membership=operator)
     assert batches.eta(running) == Eta(None, pytest.approx(batches.eta(running).per_second), running.message)
+
+
+def test_a_list_that_is_confirmed_at_the_same_moment_is_not_forgotten(frozen: Batch, operator: Membership) -> None:
+    """It was picked as abandoned, and its question was answered before it was deleted."""
+    picked = Batch.objects.filter(pk=frozen.pk)
+    batches.confirm(frozen, membership=operator, key="confirm")
+    assert batch_states.drop_unconfirmed(picked) == 0
+    assert Batch.objects.get() == frozen
