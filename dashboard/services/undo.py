@@ -39,6 +39,8 @@ ALREADY = "It was already canceled. Nothing was sent."
 NO_ANSWER = (
     "Docusign could not be asked for the present state, so nothing was sent. Cancel again if it is still wanted."
 )
+TOO_OLD = "It could not be sent soon after its window, so it was not sent. Cancel again if it is still wanted."
+ROLE_TAKEN = "You may only look by now, so nothing was sent."
 WAITS = "Docusign could not be asked for the present state at {:%H:%M:%S} UTC; this console tries again."
 
 
@@ -126,10 +128,14 @@ def run_due() -> int:
 
 def send_waited(operation: Operation, membership: Membership | None) -> None:
     """The window is over, and the worker sends; what cannot be sent within minutes is given up and says so."""
-    if membership is not None and is_connected(membership):
-        _send(operation, membership, deadline=WORKER_DEADLINE_SECONDS)
-    else:
+    if membership is not None and membership.role == Role.VIEWER:
+        move(operation, Outcome(State.REJECTED, ROLE_TAKEN))
+    elif membership is None or not is_connected(membership):
         _wait_or_give_up(operation)
+    elif _is_too_old(operation):  # no worker ran for a while
+        move(operation, Outcome(State.REJECTED, TOO_OLD))
+    else:
+        _send(operation, membership, deadline=WORKER_DEADLINE_SECONDS)
 
 
 def _waits(operation: Operation) -> bool:
@@ -152,9 +158,13 @@ def _send(operation: Operation, membership: Membership, *, deadline: float) -> N
     carry_out(operation, membership, deadline=deadline)
 
 
+def _is_too_old(operation: Operation) -> bool:
+    return timezone.now() - operation.planned_at > timedelta(seconds=settings.UNDO_SECONDS) + UNDO_GIVES_UP
+
+
 def _wait_or_give_up(operation: Operation) -> None:
     now = timezone.now()
-    if now - operation.planned_at > timedelta(seconds=settings.UNDO_SECONDS) + UNDO_GIVES_UP:
+    if _is_too_old(operation):
         move(operation, Outcome(State.REJECTED, NO_ANSWER))
         return
     rows = Operation.objects.filter(pk=operation.pk, state=State.PLANNED, fence=operation.fence)

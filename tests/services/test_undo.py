@@ -174,3 +174,21 @@ def test_a_cancel_does_not_come_hours_later(planned: Operation, clock: Any, ada:
     work(clock, seconds=10)
     planned.refresh_from_db()
     assert (planned.state, planned.message, len(posts())) == (State.REJECTED, undo.NO_ANSWER, 0)
+
+
+def test_a_cancel_that_no_worker_sent_in_time_is_given_up(planned: Operation, clock: Any, posts: Posts) -> None:
+    """R-9: the workers were down for an hour."""
+    clock.shift(timedelta(hours=1))
+    work(clock, seconds=2)
+    planned.refresh_from_db()
+    assert (planned.state, planned.message, len(posts())) == (State.REJECTED, undo.TOO_OLD, 0)
+
+
+def test_who_may_only_look_by_now_cancels_nothing(
+    planned: Operation, ada: Membership, clock: Any, posts: Posts
+) -> None:
+    """The role was taken within the window."""
+    Membership.objects.filter(pk=ada.pk).update(role=Role.VIEWER)
+    work(clock, seconds=12)
+    planned.refresh_from_db()
+    assert (planned.state, planned.message, len(posts())) == (State.REJECTED, undo.ROLE_TAKEN, 0)
