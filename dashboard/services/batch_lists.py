@@ -34,6 +34,7 @@ from dashboard.services.visibility import (
 Counts = Mapping[Any, int]  # by ItemState or its text
 MINE = "me"
 COUNT_KEPT_SECONDS = 60
+HIDDEN = "not visible to you"
 ALERTING = (Batch.Hold.RECONNECT, Batch.Hold.DRIFT, Batch.Hold.WORKFLOW, Batch.Hold.RESTORED)
 
 
@@ -191,6 +192,16 @@ def shown(batch: Batch, membership: Membership, items: list[BatchItem]) -> list[
         )
         for item in items
     ]
+
+
+def masked(items: list[BatchItem], membership: Membership) -> list[BatchItem]:
+    """The items for pages that show the instances themselves: of one that may not be seen now, neither name nor state (V-6)."""
+    ids = [item.instance_id for item in items if item.instance_id]
+    seen = set(visible_instances(membership).filter(pk__in=ids).values_list("pk", flat=True))
+    for item in items:
+        if item.instance_id and item.instance_id not in seen:
+            item.label, item.status_then, item.instance = HIDDEN, "", None
+    return items
 
 
 def is_named(batch: Batch, item: BatchItem, seen: set[UUID]) -> bool:

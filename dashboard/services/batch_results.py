@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard.models import Batch, BatchItem, ItemState, Membership
 from dashboard.services import audit
-from dashboard.services.batch_lists import is_named
+from dashboard.services.batch_lists import HIDDEN, is_named
 from dashboard.services.cells import instant
 from dashboard.services.exports import CHUNK_BYTES, BrokenOff
 from dashboard.services.visibility import visible_batches, visible_instances
@@ -23,7 +23,6 @@ BATCH = 2000
 HEADINGS = (
     "Row", "Instance name", "Workflow", "Outcome", "Instance ID", "Message", "Attempts", "Sent at", "Settled at",
 )  # fmt: skip
-HIDDEN = "not visible to you"
 ENDED = "The file ended, because you are signed out or may not see this bulk run any more."
 
 
@@ -96,8 +95,9 @@ def _batches(results: Results) -> Iterator[list[list[str]]]:
             return
         ids = [item.instance_id for item in found if item.instance_id]
         seen = set(visible_instances(mine).filter(pk__in=ids).values_list("pk", flat=True))
+        batch, is_own = results.batch, results.batch.actor_id == mine.user_id
         yield [
-            _row(results.batch, item, is_named(results.batch, item, seen), item.instance_id in seen) for item in found
+            _row(batch, item, is_named(batch, item, seen), item.instance_id in seen, is_own=is_own) for item in found
         ]
         position = found[-1].position
 
@@ -110,7 +110,7 @@ def _present(results: Results) -> Membership:
     return mine
 
 
-def _row(batch: Batch, item: BatchItem, has_name: bool, has_instance: bool) -> list[str]:
+def _row(batch: Batch, item: BatchItem, has_name: bool, has_instance: bool, *, is_own: bool) -> list[str]:
     operation = item.operation
     return [
         str(item.row_number or item.position),
@@ -118,16 +118,16 @@ def _row(batch: Batch, item: BatchItem, has_name: bool, has_instance: bool) -> l
         item.workflow.name,
         item.look.label,
         str(item.instance_id) if has_instance else "",
-        told(item),
+        told(item, is_own=is_own),
         str(item.attempt if operation else item.attempt - 1),
         instant(operation.sent_at if operation else None),
         instant(item.settled_at),
     ]
 
 
-def told(item: BatchItem) -> str:
-    """What is known of it, in a sentence; of a row with errors all that is wrong with it."""
-    if item.state == ItemState.INVALID and item.problems:
+def told(item: BatchItem, *, is_own: bool) -> str:
+    """What is known of it, in a sentence; of a row with errors all that is wrong with it, for the person who brought its values (V-4)."""
+    if is_own and item.state == ItemState.INVALID and item.problems:
         return " · ".join(": ".join(filter(None, map(str, problem))) for problem in item.problems)
     return item.message
 

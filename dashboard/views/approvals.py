@@ -18,6 +18,7 @@ from dashboard.models.workflow import WORKFLOW_LOOKS
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import approvals, batch_preview, second_person
+from dashboard.services.batch_lists import masked
 from dashboard.services.lists import page_of
 from dashboard.views.batch_confirm import HAPPENS
 from dashboard.views.frames import frame, pager
@@ -70,7 +71,7 @@ def about(request: PersonRequest, approval: Approval) -> dict[str, Any]:
         **frame(request),
         "approval": approval,
         "batch": batch,
-        "items": [(item, _then(item)) for item in page.rows],
+        "items": [(item, _then(item)) for item in masked(page.rows, mine)],
         "count": rows.count(),
         "policy": second_person.policy_of(batch),
         "obstacle": obstacle,

@@ -13,7 +13,7 @@ from dashboard.forms.batches import BatchFilter, ItemFilter
 from dashboard.models import ApprovalState, Batch, BatchState, ItemState, Membership, OperationKind
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import batch_lists, batch_progress, batches, due
+from dashboard.services import batch_lists, batch_progress, batch_states, batches, due
 from dashboard.services.batch_lists import BatchSearch, Counts, ItemSearch, Shown
 from dashboard.services.batch_results import told
 from dashboard.services.sign_in_gate import sign_in_url
@@ -120,13 +120,13 @@ def _items(request: PersonRequest, batch: Batch, counts: Counts) -> dict[str, An
     page = batch_lists.find_items(batch, request.membership, ItemSearch(**wanted, size=size, **_place(request)))
     outcome = batch_lists.BY_KEY.get(wanted["outcome"])
     number = outcome.number(counts) if outcome else sum(counts.values())
-    shown = batch_lists.shown(batch, request.membership, page.rows)
+    shown, is_own = batch_lists.shown(batch, request.membership, page.rows), batch.actor_id == request.user.pk
     return {
         "filter": chosen,
         "tab": wanted["outcome"],
         "tabs": [(each, each.number(counts)) for each in batch_progress.figured(counts, wanted["outcome"])],
         "all_items": sum(counts.values()),
-        "rows": [(each, told(each.item), _item_mark(each)) for each in shown],
+        "rows": [(each, told(each.item, is_own=is_own), _item_mark(each)) for each in shown],
         "is_of_workflows": batch.kind in (OperationKind.PAUSE, OperationKind.RESUME),
         **pager(request, page, size, total=None if wanted["q"] else number),
     }
@@ -160,8 +160,11 @@ def ways(batch: Batch, membership: Membership, counts: Counts) -> dict[str, Any]
     state, is_undoable = batch.state, batch_lists.is_undoable(batch)
     left = (batch.starts_at - timezone.now()).total_seconds() if is_undoable and batch.starts_at else 0
     not_theirs = "" if batches.is_theirs(batch, membership) else f"Only {batch.actor} or an admin can change this run."
+    not_mine = "" if batch.actor_id == membership.user_id else batch_states.NOT_YOURS_TO_START.format(batch.actor)
+    why_not = permissions.reason(membership, "batch.run") or not_theirs
     return {
-        "why_not": permissions.reason(membership, "batch.run") or not_theirs,
+        "why_not": why_not,
+        "why_no_retry": why_not or not_mine,
         "undo_seconds": max(1, round(left)) if is_undoable else 0,
         "can_pause": state == BatchState.RUNNING,
         "can_resume": state == BatchState.PAUSED,

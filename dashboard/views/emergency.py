@@ -15,6 +15,7 @@ from dashboard.models import Batch, BatchItem, BatchState, ItemState, Look, Work
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import emergency, second_person
+from dashboard.services.batch_lists import masked
 from dashboard.services.errors import Refused
 from dashboard.services.lists import page_of
 from dashboard.services.visibility import visible_batches, visible_workflows
@@ -123,8 +124,8 @@ def choose(request: PersonRequest, workflow_id: UUID) -> HttpResponse:
         rows.select_related("instance"), "position", size=ROWS, after=after, before=before, is_descending=False
     )
     context: dict[str, Any] = {
-        **_shared(request, workflow), "batch": batch, "items": page.rows, "standing": emergency.standing_of(batch),
-        "is_mine": batch.actor_id == request.user.pk, **pager(request, page, 0),
+        **_shared(request, workflow), "batch": batch, "items": masked(page.rows, request.membership),
+        "standing": emergency.standing_of(batch), "is_mine": batch.actor_id == request.user.pk, **pager(request, page, 0),
     }  # fmt: skip
     return htmx.render(request, "emergency/choose.html", "emergency/_choose.html", context)
 

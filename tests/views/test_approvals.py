@@ -25,7 +25,14 @@ from dashboard.models import (
     Workflow,
 )
 from dashboard.services import approvals, batches, second_person
-from tests.factories import BatchFactory, BatchItemFactory, ContractFactory, WorkflowFactory, person
+from tests.factories import (
+    BatchFactory,
+    BatchItemFactory,
+    ContractFactory,
+    InstanceFactory,
+    WorkflowFactory,
+    person,
+)
 from tests.services.conftest import inputs_for
 
 SECRET = "amara.okafor@example.com"
@@ -213,3 +220,22 @@ def test_the_rail_tells_who_can_decide_and_nobody_else(
 ) -> None:
     assert "wait for your approval" in signed_in(colleague).get(reverse("approvals")).content.decode()
     assert "wait for your approval" not in signed_in(requester).get(reverse("approvals")).content.decode()
+
+
+def test_an_instance_that_its_requester_may_not_see_any_more_is_not_shown(
+    requester: Membership, signed_in: SignIn
+) -> None:
+    """V-6: the right to see everything was taken after the list was asked for."""
+    row = InstanceFactory(workflow=WorkflowFactory(account=requester.account), name="Canary")
+    batch = BatchFactory(account=requester.account, actor=requester.user, kind="cancel", state="planned")
+    BatchItemFactory(batch=batch, workflow=row.workflow, instance=row, label="Canary", status_then="in_progress")
+    asked = Approval.objects.create(
+        batch=batch, expires_at=timezone.now() + timedelta(hours=1), list_digest=second_person.digest_of(batch)
+    )
+    place = reverse("approval", args=[asked.pk])
+    assert "Canary" in signed_in(requester).get(place).content.decode()
+    Membership.objects.filter(pk=requester.pk).update(rights=Rights.OWN)
+    said = signed_in(requester).get(place).content.decode()
+    assert "not visible to you" in said
+    assert "Canary" not in said
+    assert str(row.pk) not in said

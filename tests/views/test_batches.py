@@ -209,6 +209,21 @@ def test_a_row_with_errors_shows_all_of_them_and_its_place_in_the_file(
         assert words in said
 
 
+def test_the_values_in_errors_are_shown_to_the_person_who_brought_them_only(
+    batch: Batch, workflow: Workflow, admin: Membership, signed_in: SignedIn
+) -> None:
+    """V-4: others read which columns are wrong, on the page and in the file."""
+    problems = [["Amount", "“canary” is not a number. Write 12500"]]
+    said = {"state": "invalid", "problems": problems, "message": "Errors in: Amount."}
+    BatchItemFactory(batch=batch, workflow=workflow, **said)
+    client = signed_in(admin)
+    page, file = body(client, page_of(batch)), client.get(page_of(batch, "batch-results"))
+    content = b"".join(file.streaming_content).decode()
+    for text in (page, content):
+        assert "Errors in: Amount." in text
+        assert "canary" not in text
+
+
 def test_an_item_leads_to_what_was_sent_and_to_its_instance(
     visitor: Client, batch: Batch, workflow: Workflow, operator: Membership
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from dashboard.models import Batch, BatchItem, Instance, Membership, Operation, Role, Workflow
+from dashboard.models import Batch, BatchItem, Instance, Membership, Operation, Rights, Role, Workflow
 from dashboard.services import emergency
 from maestro_api.simulator import Simulator
 from tests.factories import lists, person
@@ -89,6 +89,19 @@ def test_a_second_person_sees_it_and_cannot_go_on_with_it(
     assert client.post(page(workflow, "workflow-stop-step"), {"do": "take_none"}).status_code == 422
     assert begin(client, workflow, key="2" * 32) == 302
     assert Batch.objects.get() == frozen
+
+
+def test_who_sees_only_own_instances_learns_no_number_of_a_stop(
+    ada: Membership, workflow: Workflow, frozen: Batch, signed_in: SignIn
+) -> None:
+    """V-3: counts are of what others run."""
+    other = person(ada.account, Role.OPERATOR, rights=Rights.OWN)
+    lists(other, workflow)
+    Batch.objects.filter(pk=frozen.pk).update(total=4711)
+    said = signed_in(other).get(page(workflow)).content.decode()
+    assert "What ran is shown to Ada Admin." in said
+    assert "4,711" not in said
+    assert "would be canceled" not in said
 
 
 def test_a_viewer_cannot_stop(ada: Membership, workflow: Workflow, signed_in: SignIn) -> None:
