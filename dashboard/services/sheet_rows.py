@@ -21,6 +21,7 @@ from dashboard.services import audit, contracts, input_rules, sheet_duplicates
 from dashboard.services.batch_states import inputs_place
 from dashboard.services.errors import Refused
 from dashboard.services.input_values import Spec, asked, quoted
+from dashboard.services.instances import lock_mirror
 from dashboard.services.marker import SIGN
 from dashboard.services.sheet_checks import NAME_COLUMN, OTHER_NAME_COLUMN, Plan, Row, RowReader, note_repeats
 from dashboard.services.sheet_corrections import corrections_csv, merged
@@ -123,6 +124,9 @@ def item_place(item: BatchItem) -> tuple[str, str, str]:
 
 def _keep_open(batch: Batch, **columns: Any) -> None:
     """Change the run within this transaction, if its list may still change: others wait for the row, or find it confirmed."""
+    lock_mirror(
+        batch.account_id
+    )  # the confirm weighs the policies under it, so they are those for the list that starts
     asked_for = (ApprovalState.WAITING, ApprovalState.APPROVED)
     rows = Batch.objects.filter(pk=batch.pk, state=BatchState.PLANNED, confirmed_at=None, source=Batch.Source.SHEET)
     if not rows.exclude(approval__state__in=asked_for).update(**columns):
@@ -201,7 +205,10 @@ def _check(
     rows = _checked(batch, plan, table)
     del table  # the largest thing here, and not needed any more
     note_repeats(rows, plan)
-    columns["notes"] = sheet_duplicates.warn(rows, batch=batch, membership=membership, key_names=plan.key_names)
+    # What it warns of stays with the run, so it is what its own person may see, whoever has it checked (V-3).
+    people = Membership.objects.select_related("user", "user__connection", "account")
+    owner = people.filter(user_id=batch.actor_id, account_id=batch.account_id).first() or membership
+    columns["notes"] = sheet_duplicates.warn(rows, batch=batch, membership=owner, key_names=plan.key_names)
     if unused := [quoted(column) for column in plan.unused()]:
         columns["notes"].append(f"Not used: {', '.join(unused)}.")
     _freeze(batch, contract, sheet, rows, columns)

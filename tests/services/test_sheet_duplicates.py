@@ -116,6 +116,18 @@ def test_nobody_learns_of_instances_that_they_may_not_see(workflow: Workflow) ->
     assert (report.warned, warnings(batch)[0][:10]) == (1, "1 instance")
 
 
+def test_a_check_by_an_admin_tells_its_own_person_no_more_than_they_may_see(
+    operator: Membership, workflow: Workflow
+) -> None:
+    """V-3: the warnings stay with the run, so they are those of whose run it is."""
+    mark(workflow, "Supplier name")
+    narrow = person(workflow.account, Role.OPERATOR, rights=Rights.OWN)
+    lists(narrow, workflow)
+    started(workflow)
+    report = check(planned(narrow, workflow), operator, ["Brightwater", "1", ""], key_columns=KEYS)
+    assert (report.warned, report.notes) == (0, [OWN_VIEW])
+
+
 def test_what_cannot_be_compared_is_said(batch: Batch, operator: Membership, workflow: Workflow) -> None:
     mark(workflow, "Country", is_filled=False)
     report = check(batch, operator, ["A", "1", ""], key_columns=["Supplier name", "Country"])
