@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from dashboard import crypto
-from dashboard.models import Account, Membership, Operation, OperationKind, OperationState, User, Workflow
+from dashboard.models import Account, Batch, Membership, Operation, OperationKind, OperationState, User, Workflow
 from dashboard.services import contracts, instances, jobs, second_person
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, insert_sent, is_mine, move
@@ -25,6 +25,9 @@ from maestro_api import MaestroError, Triggered
 State = OperationState
 ANOTHER_FORM = "This form was already used for something else; open a new one. Nothing was sent."
 OTHER_VALUES = "This form was already sent once, with other values; open a new one to trigger again. Nothing was sent."
+ALREADY_A_RUN = (
+    "This form was kept as a bulk run for a second person; start it there, or open a new form. Nothing was sent."
+)
 DRIFTED = "The workflow asks for other inputs than this form did. Nothing was sent."
 
 
@@ -49,6 +52,8 @@ def trigger_workflow(
     if first := first_result(key, actor=actor, kind=OperationKind.TRIGGER, workflow=workflow, digest=digest):
         return first
     second_person.refuse_single(workflow, OperationKind.TRIGGER)
+    if Batch.objects.filter(key=key).exists():  # made while a policy held that was removed since
+        raise Refused(ALREADY_A_RUN)
     with before_sending():
         present = contracts.read_contract(workflow, membership=membership, deadline=CLICK_DEADLINE_SECONDS)
         if present.digest != contract_hash:

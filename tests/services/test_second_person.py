@@ -2,11 +2,11 @@
 
 import pytest
 
-from dashboard.models import Instance, Membership, OperationKind, Policy, Workflow
-from dashboard.services import operations, second_person
-from dashboard.services.errors import NeedsSecondPerson
+from dashboard.models import Contract, Instance, Membership, OperationKind, Policy, Workflow
+from dashboard.services import operations, second_person, single_runs
+from dashboard.services.errors import NeedsSecondPerson, Refused
 from tests.factories import BatchFactory, BatchItemFactory, WorkflowFactory
-from tests.services.conftest import new_key
+from tests.services.conftest import inputs_for, new_key
 
 
 def policy(membership: Membership, kind: str = "cancel", least: int = 1, workflow: Workflow | None = None) -> Policy:
@@ -32,6 +32,17 @@ def test_no_single_deed_passes_a_policy_for_every_deed(
     workflow.refresh_from_db()
     with pytest.raises(NeedsSecondPerson):
         deeds[kind]()
+    assert posts() == []
+
+
+def test_a_form_that_became_a_run_is_not_sent_beside_it(
+    ada: Membership, workflow: Workflow, contract: Contract, posts, trigger
+) -> None:
+    """U-7: the policy was removed meanwhile, and the same form comes once more; the run may still be approved and started."""
+    inputs, key = inputs_for(contract), new_key()
+    single_runs.plan_trigger(workflow, membership=ada, contract=contract, name="NDA", inputs=inputs, key=key)
+    with pytest.raises(Refused, match="kept as a bulk run"):
+        trigger(name="NDA", inputs=inputs, key=key)
     assert posts() == []
 
 
