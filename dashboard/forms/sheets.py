@@ -14,6 +14,7 @@ from django.utils.datastructures import MultiValueDict
 from dashboard.forms.confirm import MAX_REASON, ConfirmForm
 from dashboard.forms.inputs import input_for
 from dashboard.forms.strict import StrictForm
+from dashboard.models import InputRule
 from dashboard.services.input_values import Spec
 from dashboard.services.sheet_tables import MAX_BYTES
 from dashboard.wording import visible
@@ -130,11 +131,11 @@ class ColumnsForm(ConfirmForm):
         *,
         data: MultiValueDict[str, str] | None = None,
         mapping: Mapping[str, str | None] | None = None,
-        needed: frozenset[str] = frozenset(),
+        rules: Mapping[str, InputRule] | None = None,
         **kwargs: Any,
     ) -> None:
-        """`needed` are inputs with a default that the team's own rules do not let be left out."""
-        self.specs, self.columns, self.needed = list(specs), list(columns), needed
+        """`rules` are the team's own by input name: another label, and what must not be left out though it has a default."""
+        self.specs, self.columns, self.rules = list(specs), list(columns), rules or {}
         super().__init__(data, **{"auto_id": "%s", **kwargs})
         numbered = [(str(place), name) for place, name in enumerate(self.columns)]
         self.fields["name_column"].choices = [("", "The pattern below"), *numbered]  # type: ignore[attr-defined]  # fields are typed as Field; this one is a choice
@@ -149,11 +150,12 @@ class ColumnsForm(ConfirmForm):
     def _column_field(
         self, spec: Spec, numbered: list[tuple[str, str]], mapping: Mapping[str, str | None]
     ) -> forms.ChoiceField:
-        is_optional = bool(spec["has_default"]) and spec["name"] not in self.needed
+        rule = self.rules.get(spec["name"])
+        is_optional = bool(spec["has_default"]) and not (rule and rule.is_required)
         nothing = "No column: its default is used" if is_optional else "Choose a column"
         column = mapping.get(spec["name"])
         field = forms.ChoiceField(
-            label=spec["name"],
+            label=rule.label if rule and rule.label else spec["name"],
             required=not is_optional,
             choices=[("", nothing), *numbered],
             initial=str(self.columns.index(column)) if column in self.columns else "",
@@ -161,7 +163,8 @@ class ColumnsForm(ConfirmForm):
         )
         if field.required and not field.initial and not self.is_bound:
             field.help_text = "No column of the file has this name."
-        field.kind = input_for(spec).kind  # type: ignore[attr-defined]  # the word after a label; Django types no own members
+        shown = input_for(spec, rule=rule)
+        field.kind, field.spelling = shown.kind, shown.spelling  # type: ignore[attr-defined]  # the words after a label; Django types no own members
         return field
 
     def column_fields(self) -> list[forms.BoundField]:

@@ -176,7 +176,7 @@ def columns(request: PersonRequest, batch: Batch) -> HttpResponse:
         return _show_columns(request, batch, table, form, changes=sheet_rows.drift_of(batch))
     digest = request.POST.get("contract", "")
     posted = (workflow.contracts.filter(digest=digest).last() if digest.isalnum() else None) or present
-    form = ColumnsForm(asked(posted.fields), table.columns, data=request.POST, needed=needed_by_rules(workflow))
+    form = ColumnsForm(asked(posted.fields), table.columns, data=request.POST, rules=input_rules.rules_of(workflow))
     is_valid = form.is_valid()
     if posted.digest != present.digest:
         again = _fresh_columns(batch, table, present, form)
@@ -213,13 +213,8 @@ def _fresh_columns(batch: Batch, table: Table, present: Contract, typed: Columns
         "name_pattern": pattern,
         "key_columns": [str(names.index(name)) for name in keys if name in names],
     }
-    needed = needed_by_rules(asked_by(batch)[0])
-    return ColumnsForm(specs, table.columns, mapping={**guess, **mapping}, initial=initial, needed=needed)
-
-
-def needed_by_rules(workflow: Workflow) -> frozenset[str]:
-    """Inputs that the team does not let be left out, whatever default they have."""
-    return frozenset(name for name, rule in input_rules.rules_of(workflow).items() if rule.is_required)
+    rules = input_rules.rules_of(asked_by(batch)[0])
+    return ColumnsForm(specs, table.columns, mapping={**guess, **mapping}, initial=initial, rules=rules)
 
 
 def differences(old: Contract, new: Contract) -> list[str]:

@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 
 from dashboard.forms.sheets import MAX_PASTED, ColumnsForm, RowsForm, StartForm
+from dashboard.models import InputRule
 
 KEY = "0123456789abcdef" * 2
 SPECS = [
@@ -134,7 +135,10 @@ def test_names_of_columns_stay_text() -> None:
 
 def test_an_input_that_the_team_needs_is_asked_for_although_it_has_a_default() -> None:
     form = ColumnsForm(
-        SPECS, ["A"], data=posted(key=KEY, contract="d", column_0="0", name_column="0"), needed=frozenset({"Value"})
+        SPECS,
+        ["A"],
+        data=posted(key=KEY, contract="d", column_0="0", name_column="0"),
+        rules={"Value": InputRule(input_name="Value", is_required=True)},
     )
     assert list(form.errors) == ["column-1"]
 
@@ -147,3 +151,11 @@ def test_a_refusal_stands_beside_what_it_names() -> None:
         None,
         None,
     ]
+
+
+def test_a_column_is_asked_for_by_the_label_of_the_team_with_the_name_beside_it() -> None:
+    rules = {"Value": InputRule(input_name="Value", label="Contract value")}
+    bound = ColumnsForm(SPECS, ["A"], rules=rules).column_fields()[1]
+    html = render_to_string("components/_field.html", {"field": bound})
+    assert "<bdi>Contract value</bdi>" in html
+    assert '<code class="kind"><bdi>Value</bdi></code>' in html
