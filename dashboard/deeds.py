@@ -2,6 +2,7 @@
 
 WORDS = {
     "account.claimed": "Claimed the account",
+    "account.restored": "Restored the database",
     "account.resend_switched_off": "Switched sending again off",
     "batch.confirmed": "Started a bulk run",
     "batch.done": "Ended a bulk run",

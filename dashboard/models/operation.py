@@ -2,7 +2,8 @@
 
 The one rule: `planned -> sent -> confirmed | rejected | unknown`, `unknown -> confirmed | rejected | planned | needs_person`,
 `needs_person -> confirmed | rejected`, `sent -> planned` only when it is certain that nothing was sent, `planned -> withdrawn |
-rejected` while nothing was sent yet; each edge is one conditional update on the state and the fence.
+rejected` while nothing was sent yet, `planned -> unknown` after the database was restored; each edge is one conditional update
+on the state and the fence.
 """
 
 import uuid

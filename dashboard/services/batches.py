@@ -3,6 +3,8 @@
 The one rule: a list is frozen before it is confirmed, and a confirm is one conditional update with its audit entry (U-8, A-1).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -29,7 +31,6 @@ from dashboard.services.batch_states import (
     inputs_place,
     is_theirs,
     pause,
-    retry,
     start_now,
     stop,
     undo,
@@ -151,6 +152,8 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
                 return batch  # the same form, sent twice at once
             _refuse_unless_planned(batch)
             raise Refused(EMPTY)
+        if batch.hold == Batch.Hold.RESTORED:
+            doubt_waiting(batch)
         batch.refresh_from_db()
         bump(batch.account_id)
         audit.record(
@@ -176,6 +179,7 @@ def _confirmed(batch: Batch, key: str, reason: str) -> bool:
     return bool(
         rows.update(
             state=BatchState.RUNNING,
+            hold=Batch.Hold.NONE,
             confirm_key=key,
             confirmed_at=now,
             starts_at=starts_at,
@@ -187,13 +191,25 @@ def _confirmed(batch: Batch, key: str, reason: str) -> bool:
 
 
 def resume(batch: Batch, *, membership: Membership) -> Batch:
-    """Go on from where it stands; after a restore only once every row was looked for at Docusign (U-12). Raises Refused."""
+    """Go on from where it stands. Raises Refused."""
+    with _doubting(batch):
+        return batch_states.resume(batch, membership=membership)
+
+
+def retry(batch: Batch, *, membership: Membership, key: str) -> int:
+    """Send again what surely did not run; how many. Raises Refused, NeedsSecondPerson."""
+    with _doubting(batch):
+        return batch_states.retry(batch, membership=membership, key=key)
+
+
+@contextmanager
+def _doubting(batch: Batch) -> Iterator[None]:
+    """In one transaction; after a restore nothing goes before every row was looked for at Docusign (U-12)."""
     with before_sending(), transaction.atomic():
         was_restored = Batch.objects.filter(pk=batch.pk, hold=Batch.Hold.RESTORED).exists()
-        batch_states.resume(batch, membership=membership)
+        yield
         if was_restored:
             doubt_waiting(batch)
-    return batch
 
 
 def counts(batch: Batch) -> dict[ItemState, int]:

@@ -29,7 +29,7 @@ from dashboard.services.timings import SEND_LEASE
 
 State = OperationState
 EDGES: dict[str, frozenset[str]] = {
-    State.PLANNED: frozenset({State.SENT, State.WITHDRAWN, State.REJECTED}),
+    State.PLANNED: frozenset({State.SENT, State.WITHDRAWN, State.REJECTED, State.UNKNOWN}),
     State.SENT: frozenset({State.CONFIRMED, State.REJECTED, State.UNKNOWN, State.PLANNED}),
     State.UNKNOWN: frozenset({State.CONFIRMED, State.REJECTED, State.PLANNED, State.NEEDS_PERSON}),
     State.NEEDS_PERSON: frozenset({State.CONFIRMED, State.REJECTED}),

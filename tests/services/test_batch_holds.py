@@ -19,7 +19,7 @@ from dashboard.models import (
     Operation,
     Workflow,
 )
-from dashboard.services import batch_runs, batches
+from dashboard.services import batch_runs, batches, restores
 from maestro_api.simulator import Simulator
 from tests.services.bulk import Worker, sheet_batch, states
 
@@ -123,7 +123,7 @@ def test_rows_that_an_older_copy_calls_waiting_are_found_and_not_sent_again(
 ) -> None:
     """U-12: everything was sent after the backup was made; after the restore nothing is sent twice, and what is missing is sent."""
     batch = worker.work(rows(3))
-    Batch.objects.filter(pk=batch.pk).update(state=BatchState.PAUSED, hold=Hold.RESTORED, ended_at=None)
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING, ended_at=None)
     copies = {item.position: item for item in BatchItem.objects.filter(batch=sheet_batch(ada, batch.contract, "abc"))}
     for item in BatchItem.objects.filter(batch=batch):
         payload = crypto.unseal(
@@ -140,6 +140,9 @@ def test_rows_that_an_older_copy_calls_waiting_are_found_and_not_sent_again(
         sealed_inputs=crypto.seal(payload, *batches.inputs_place(batch, 4)),
     )
     Operation.objects.filter(key__startswith="b:").delete()
+    restores.declare(ada.account)
+    worker.work(batch, seconds=5)
+    assert (batch.hold, len(posts())) == (Hold.RESTORED, 3)
     batches.resume(batch, membership=ada)
     assert states(batch) == [ItemState.UNKNOWN] * 4
     worker.work(batch, seconds=150)

@@ -135,7 +135,7 @@ def test_only_the_known_edges_are_ever_taken() -> None:
 def test_a_final_state_has_no_way_out_and_others_have_only_theirs(state: OperationState) -> None:
     """U-1: the table of edges is the one in the requirements."""
     assert EDGES[state] == {
-        OperationState.PLANNED: {"sent", "withdrawn", "rejected"},
+        OperationState.PLANNED: {"sent", "withdrawn", "rejected", "unknown"},
         OperationState.SENT: {"confirmed", "rejected", "unknown", "planned"},
         OperationState.UNKNOWN: {"confirmed", "rejected", "planned", "needs_person"},
         OperationState.NEEDS_PERSON: {"confirmed", "rejected"},

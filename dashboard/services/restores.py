@@ -1,0 +1,58 @@
+"""A database that was restored from a backup: what it calls open may have happened since.
+
+The one rule (U-12): nothing is sent from it until a person goes on, and then only what Docusign's list does not show.
+"""
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from dashboard.models import Account, Batch, BatchState, ItemState, Operation, OperationKind, OperationState
+from dashboard.services import audit
+from dashboard.services.edges import Outcome, move
+from dashboard.services.instances import bump, lock_mirror
+
+State = OperationState
+HELD = (
+    "The database was restored. Nothing is sent until somebody goes on; what may have been sent before is then looked for "
+    "at Docusign first."
+)
+IN_DOUBT = "The database was restored, so this may have been sent before; this console checks."
+NOT_SENT = "It is not sent from a restored database. Ask again if it is still wanted."
+
+
+def declare(account: Account) -> dict[str, int]:
+    """Hold the bulk runs and doubt what was to be sent; how many of each."""
+    with transaction.atomic():
+        lock_mirror(account.pk)
+        found = {"operations": _doubt(account), "batches": _hold(account)}
+        bump(account.pk)
+        audit.record("account.restored", actor=None, account=account, subject=account, detail=dict(found))
+    return found
+
+
+def _doubt(account: Account) -> int:
+    """What may have been sent is looked up; what only waited and names its target is not sent after all."""
+    waiting = Operation.objects.filter(account=account, state__in=(State.PLANNED, State.SENT))
+    number = 0
+    for operation in waiting.select_related("actor", "workflow", "instance"):
+        outcome = Outcome(State.UNKNOWN, IN_DOUBT, columns={"sent_at": timezone.now(), "next_check_at": timezone.now()})
+        only_waited = operation.state == State.PLANNED and operation.attempts <= 1
+        if only_waited and operation.kind != OperationKind.TRIGGER:
+            outcome = Outcome(State.REJECTED, NOT_SENT)
+        number += move(operation, outcome)
+    return number
+
+
+def _hold(account: Account) -> int:
+    """Also lists that were not confirmed when the backup was made, and what could be retried."""
+    rows = Batch.objects.filter(account=account)
+    going = rows.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED))
+    number = going.update(state=BatchState.PAUSED, hold=Batch.Hold.RESTORED, message=HELD)
+    return number + _able_to_start(rows).update(hold=Batch.Hold.RESTORED)
+
+
+def _able_to_start(rows: QuerySet[Batch]) -> QuerySet[Batch]:
+    left = Q(state=BatchState.DONE, items__state__in=(ItemState.NOT_SENT, ItemState.REJECTED))
+    found = rows.filter(Q(state=BatchState.PLANNED) | left, kind=OperationKind.TRIGGER)
+    return rows.filter(pk__in=found.values("pk"))

@@ -1,0 +1,104 @@
+"""U-12: a restored database sends nothing until a person goes on, and then nothing a second time."""
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from django.core.management import call_command
+
+from dashboard.models import (
+    AuditEntry,
+    Batch,
+    BatchItem,
+    BatchState,
+    Contract,
+    Instance,
+    InstanceState,
+    ItemState,
+    Membership,
+    Operation,
+    OperationKind,
+    OperationState,
+)
+from dashboard.services import batches, restores, undo
+from maestro_api.simulator import Simulator
+from tests.services.bulk import Worker, sheet_batch, started, states
+from tests.services.form_values import new_key
+
+Posts = Callable[[], list[dict[str, Any]]]
+
+
+def test_a_list_that_the_backup_calls_unconfirmed_is_looked_for_before_it_goes(
+    worker: Worker, ada: Membership, contract: Contract, made: Callable[[], int], posts: Posts
+) -> None:
+    """U-12: it was confirmed and sent after the backup was made; the second confirm finds that."""
+    batch = sheet_batch(ada, contract, ["Bulk 1", "Bulk 2"])
+    sealed = dict(BatchItem.objects.filter(batch=batch).values_list("pk", "sealed_inputs"))
+    worker.work(started(batch, ada))
+    assert (batch.state, len(posts())) == (BatchState.DONE, 2)
+    _back_to_planned(batch, sealed)
+    restores.declare(ada.account)
+    started(batch, ada)
+    assert states(batch) == [ItemState.UNKNOWN] * 2
+    worker.work(batch, seconds=150)
+    assert (batch.state, states(batch)) == (BatchState.DONE, [ItemState.CONFIRMED] * 2)
+    assert (made(), len(posts())) == (2, 2)
+
+
+def _back_to_planned(batch: Batch, sealed: dict[int, str]) -> None:
+    for pk, inputs in sealed.items():
+        waiting = {"state": ItemState.WAITING, "operation": None, "instance": None, "settled_at": None}
+        BatchItem.objects.filter(pk=pk).update(sealed_inputs=inputs, message="", **waiting)
+    Operation.objects.filter(key__startswith="b:").delete()
+    planned = {"confirmed_at": None, "starts_at": None, "next_send_at": None, "ended_at": None}
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.PLANNED, confirm_key="", **planned)
+    batch.refresh_from_db()
+
+
+def test_a_retry_after_a_restore_looks_first(ada: Membership, rows: Callable[[int], Batch]) -> None:
+    """U-12: the retry may have been sent already, by the database that is gone."""
+    batch = rows(2)
+    batches.stop(batch, membership=ada)
+    restores.declare(ada.account)
+    batches.retry(batch, membership=ada, key=new_key())
+    assert states(batch) == [ItemState.UNKNOWN] * 2
+
+
+def test_a_cancel_that_still_waited_is_not_sent_from_a_restored_database(
+    ada: Membership, posts: Posts, simulator: Simulator
+) -> None:
+    running = Instance.objects.filter(account=ada.account, status=InstanceState.IN_PROGRESS).latest("sort_at")
+    simulator.clear_ledger()
+    operation = undo.plan_cancel(running, actor=ada.user, membership=ada, reason="Recalled", key=new_key())
+    restores.declare(ada.account)
+    operation.refresh_from_db()
+    assert (operation.state, operation.message, posts()) == (OperationState.REJECTED, restores.NOT_SENT, [])
+
+
+def test_a_trigger_that_was_to_be_sent_again_is_unknown_after_a_restore(
+    ada: Membership, contract: Contract, posts: Posts
+) -> None:
+    """U-12: it may have been sent again already."""
+    operation = Operation.objects.create(
+        key=new_key(),
+        kind=OperationKind.TRIGGER,
+        state=OperationState.PLANNED,
+        account=ada.account,
+        actor=ada.user,
+        workflow=contract.workflow,
+        marker=new_key(),
+        attempts=1,
+    )
+    restores.declare(ada.account)
+    operation.refresh_from_db()
+    assert (operation.state, posts()) == (OperationState.UNKNOWN, [])
+
+
+def test_the_command_says_what_it_held_and_leaves_it_in_the_audit(
+    ada: Membership, rows: Callable[[int], Batch]
+) -> None:
+    rows(1)
+    said = StringIO()
+    call_command("restored", stdout=said)
+    assert "1 bulk run held, 0 deeds in doubt." in said.getvalue()
+    assert AuditEntry.objects.get(action="account.restored").detail == {"operations": 0, "batches": 1}
