@@ -1,12 +1,23 @@
 """One item of a bulk run: what is to be sent for it, judged just before, and the one call.
 
-The one rule (U-6): an instance is read again before its cancel is sent; what ended or went out of sight meanwhile is skipped, with why.
+The one rule (U-6): an instance is read again before its cancel is sent; what changed, ended or went out of sight
+meanwhile is skipped, with why.
 """
 
 from dataclasses import dataclass
 
 from dashboard import crypto
-from dashboard.models import Batch, BatchItem, ItemState, Membership, Operation, OperationKind, Workflow
+from dashboard.models import (
+    Batch,
+    BatchItem,
+    InstanceState,
+    ItemState,
+    Membership,
+    Operation,
+    OperationKind,
+    Workflow,
+)
+from dashboard.models.instance import INSTANCE_LOOKS
 from dashboard.services import obstacles
 from dashboard.services.actions import carry_out
 from dashboard.services.batch_states import inputs_place
@@ -18,6 +29,9 @@ from dashboard.services.triggers import intent, send_trigger
 
 Kind = OperationKind
 ALREADY_CANCELED = "It was already canceled. Nothing was sent."
+CHANGED = (
+    "It was {} when it was selected, and is {} now. Nothing was sent; select it again if it is still to be canceled."
+)
 GONE = "Docusign does not show it to the person of this run any more. Nothing was sent."
 SEALED = "Its values cannot be opened with the present keys. Nothing was sent."
 SILENT = "Docusign did not say whether it still runs, so nothing was sent."
@@ -72,8 +86,8 @@ def _trigger(batch: Batch, item: BatchItem) -> Deed:
 
 
 def _cancel(batch: Batch, item: BatchItem, membership: Membership) -> Deed:
-    """ "Changed" means that a cancel has no point any more: it ended, or this person may not see it. One that went on by a step,
-    or was paused, is what was selected still; the list shows its state of then beside that of now."""
+    """What was picked in one state and is in another now is not what the person looked at; going on by a step is no change of state.
+    An emergency stop takes whatever still runs."""
     operation = item.operation or _operation(batch, item, OperationKind.CANCEL)
     reading = read_back(operation, membership, deadline=ITEM_READ_SECONDS, lane=Lane.BATCH)
     if reading.verdict in (Verdict.UNREAD, Verdict.SILENT):
@@ -84,7 +98,17 @@ def _cancel(batch: Batch, item: BatchItem, membership: Membership) -> Deed:
         return Deed(item.operation, ItemState.SKIPPED, GONE)
     if reading.verdict == Verdict.REACHED and item.operation is None:
         return Deed(None, ItemState.SKIPPED, ALREADY_CANCELED, reading)
+    if item.operation is None and batch.source == Batch.Source.SELECTION and (why := _change(item, reading)):
+        return Deed(None, ItemState.SKIPPED, why, reading)
     return Deed(operation, reading=reading)
+
+
+def _change(item: BatchItem, reading: Reading) -> str:
+    """What became of the state in which it was selected; empty where it is the same."""
+    then = INSTANCE_LOOKS.get(InstanceState(item.status_then)) if item.status_then in InstanceState else None
+    if then is None or then.label == reading.label:
+        return ""
+    return CHANGED.format(then.label.lower(), reading.label.lower())
 
 
 def _switch(batch: Batch, item: BatchItem, membership: Membership) -> Deed:

@@ -153,7 +153,9 @@ def _changes(preview: Preview) -> list[dict[str, str]]:
         told.append(f"{preview.ended:,} of them {have} ended since; what has ended is skipped and listed with why.")
     if preview.moved:
         have = "has" if preview.moved == 1 else "have"
-        told.append(f"{preview.moved:,} of them {have} changed the state since; each is read again before it is sent.")
+        told.append(
+            f"{preview.moved:,} of them {have} changed the state since; what has changed is skipped and listed with why."
+        )
     if preview.left_out:
         are = "is" if preview.left_out == 1 else "are"
         told.append(f"{preview.left_out:,} more on the list {are} not sent: ended before, left out, or with errors.")

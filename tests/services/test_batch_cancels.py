@@ -65,6 +65,30 @@ def test_what_ended_since_the_freezing_is_skipped_with_why(
     assert Instance.objects.get(pk=ended.instance_id).status == InstanceState.COMPLETED
 
 
+def test_what_is_in_another_state_than_when_it_was_selected_is_skipped_with_why(
+    worker: Worker, ada: Membership, running: list[Instance], simulator: Simulator, posts: Posts
+) -> None:
+    """U-6: nobody looked at it as it is now."""
+    batch = started(cancel_batch(ada, running), ada)
+    changed = BatchItem.objects.get(batch=batch, position=2)
+    simulator.set_instance(str(changed.instance_id), status="paused")
+    worker.work(batch, seconds=30)
+    assert states(batch) == [ItemState.CONFIRMED, ItemState.SKIPPED, ItemState.CONFIRMED]
+    changed.refresh_from_db()
+    assert changed.message.startswith("It was in progress when it was selected, and is paused now.")
+    assert len(posts()) == 2
+
+
+def test_an_emergency_stop_takes_what_runs_in_whatever_state(
+    worker: Worker, ada: Membership, running: list[Instance], simulator: Simulator
+) -> None:
+    batch = cancel_batch(ada, running)
+    Batch.objects.filter(pk=batch.pk).update(source=Batch.Source.EMERGENCY)
+    simulator.set_instance(str(running[0].pk), status="paused")
+    worker.work(started(batch, ada), seconds=30)
+    assert states(batch) == [ItemState.CONFIRMED] * 3
+
+
 def test_what_somebody_else_is_canceling_is_skipped(
     worker: Worker, ada: Membership, running: list[Instance], simulator: Simulator, posts: Posts
 ) -> None:
