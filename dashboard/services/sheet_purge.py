@@ -55,7 +55,7 @@ def _forget_inputs() -> int:
 
 def _drop_stale() -> int:
     stale = Batch.objects.filter(
-        source=Batch.Source.SHEET,
+        source__in=(Batch.Source.SHEET, Batch.Source.SINGLE),  # a single deed also keeps inputs after its request ended
         state=BatchState.PLANNED,
         confirmed_at=None,
         created_at__lt=timezone.now() - DROPPED_AFTER,

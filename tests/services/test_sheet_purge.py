@@ -65,6 +65,14 @@ def test_what_nobody_confirmed_for_a_week_is_dropped(batch: Batch) -> None:
     assert not BatchItem.objects.exists()
 
 
+def test_a_single_deed_whose_request_was_declined_is_dropped_with_its_inputs(batch: Batch) -> None:
+    """V-4: nobody sends it any more."""
+    Batch.objects.update(source=Batch.Source.SINGLE, created_at=timezone.now() - timedelta(days=8))
+    Approval.objects.create(batch=batch, state="declined", expires_at=timezone.now(), list_digest="0" * 64)
+    assert sheet_purge.purge() == 1
+    assert not BatchItem.objects.exists()
+
+
 def test_what_waits_for_a_second_person_is_not_dropped(batch: Batch) -> None:
     Batch.objects.update(created_at=timezone.now() - timedelta(days=8))
     Approval.objects.create(batch=batch, expires_at=timezone.now() + timedelta(hours=1), list_digest="0" * 64)
