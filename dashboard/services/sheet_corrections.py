@@ -3,9 +3,6 @@
 The one rule: a corrected row stands where its first version stood, found by its number; nothing else of the file moves.
 """
 
-import csv
-import io
-
 from django.conf import settings
 
 from dashboard.models import Batch, BatchItem, ItemState
@@ -13,27 +10,23 @@ from dashboard.services.cells import GUARD, guarded
 from dashboard.services.errors import Refused
 from dashboard.services.input_values import quoted
 from dashboard.services.sheet_tables import MAX_CELLS, Table
+from dashboard.services.workbooks import csv_head, csv_lines
 
 ROW_COLUMN = "Row"
 PROBLEM_COLUMN = "What is wrong"
-BYTE_ORDER_MARK = "\ufeff"
 
 
 def corrections_csv(batch: Batch, table: Table) -> bytes:
     """The rows with errors as they were brought, with their numbers and what is wrong (S-14)."""
     place_of = {number: place for place, number in enumerate(table.numbers)}
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     own = [name for name in (ROW_COLUMN, PROBLEM_COLUMN) if name not in table.columns]
-    writer.writerow([guarded(name) for name in (*own, *table.columns)])
+    lines: list[list[str]] = []
     items = BatchItem.objects.filter(batch=batch, state=ItemState.INVALID).order_by("position")
     for number, problems in items.values_list("row_number", "problems"):
         said = " ".join(f"{column}: {sentence}" if column else sentence for column, sentence in problems)
         told = {ROW_COLUMN: str(number), PROBLEM_COLUMN: said}
-        writer.writerow(
-            [guarded(cell) for cell in (*(told[name] for name in own), *table.rows[place_of[int(number or 0)]])]
-        )
-    return (BYTE_ORDER_MARK + text.getvalue()).encode()
+        lines.append([*(told[name] for name in own), *table.rows[place_of[int(number or 0)]]])
+    return csv_head([*own, *table.columns]) + csv_lines(lines)
 
 
 def merged(batch: Batch, before: Table, more: Table) -> Table:

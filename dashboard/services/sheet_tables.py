@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from dashboard.wording import visible
+from dashboard.services.input_values import quoted
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_COLUMNS = 100
@@ -83,7 +83,7 @@ class Collector:
                 raise SheetError("The column has no heading. Write one, or delete the column.", number, str(place))
             if name in seen:
                 raise SheetError(
-                    "The heading comes twice. Give each column a heading of its own.", number, _short(name)
+                    "The heading comes twice. Give each column a heading of its own.", number, quoted(name)
                 )
             if len(name) > MAX_HEADING:
                 raise SheetError(f"The heading is longer than {MAX_HEADING} characters.", number, str(place))
@@ -111,17 +111,12 @@ class Collector:
     def _refuse_odd(self, number: int, cells: list[str], names: list[str]) -> None:
         for cell, name in zip(cells, names, strict=True):
             if len(cell) > MAX_CELL_BYTES // 4 and len(cell.encode(errors="surrogateescape")) > MAX_CELL_BYTES:
-                raise SheetError(f"The cell is larger than {MAX_CELL_BYTES // 1024} KB.", number, _short(name))
+                raise SheetError(f"The cell is larger than {MAX_CELL_BYTES // 1024} KB.", number, quoted(name))
             if self.is_odd and (found := CONTROL.search(cell)):
-                raise SheetError(_complaint(found[0]), number, _short(name))
+                raise SheetError(_complaint(found[0]), number, quoted(name))
 
 
 def _complaint(sign: str) -> str:
     if "\ud800" <= sign <= "\udfff":
         return NOT_UTF_8
     return f"The cell holds the control character U+{ord(sign):04X}. Remove it."
-
-
-def _short(name: str) -> str:
-    shown = visible(name)
-    return f"“{shown[:60]}…”" if len(shown) > 60 else f"“{shown}”"

@@ -1,6 +1,5 @@
 """Empty files whose header is what a workflow asks for. Its one rule: what they hold is read back by the console without a question."""
 
-import csv
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +9,11 @@ from django.conf import settings
 
 from dashboard.models import Contract, InputRule
 from dashboard.services import input_rules
-from dashboard.services.cells import guarded
 from dashboard.services.input_values import Spec, asked
 from dashboard.services.json_values import as_json
 from dashboard.services.sheet_checks import NAME_COLUMN, OTHER_NAME_COLUMN
+from dashboard.services.workbooks import CELL_LETTERS, csv_head
 
-BYTE_ORDER_MARK = "\ufeff"  # Excel takes a CSV without it for the codec of the machine
 WORDS = {
     "string": "text",
     "number": "number, with a point for decimals",
@@ -25,7 +23,6 @@ WORDS = {
     "object": 'JSON object, such as {"city": "Hamburg"}',
     "array": 'JSON list, such as ["EU", "UK"]',
 }
-LONGEST_CELL = 32_767
 
 
 def headings(contract: Contract) -> list[str]:
@@ -36,10 +33,7 @@ def headings(contract: Contract) -> list[str]:
 
 def csv_template(contract: Contract) -> bytes:
     """One line: UTF-8 with its mark, CRLF, every cell quoted and none of them a formula (S-14)."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow([guarded(name) for name in headings(contract)])
-    return (BYTE_ORDER_MARK + text.getvalue()).encode()
+    return csv_head(headings(contract))
 
 
 def xlsx_template(contract: Contract) -> bytes:
@@ -55,7 +49,7 @@ def xlsx_template(contract: Contract) -> bytes:
         rows.freeze_panes(1, 0)
         rows.set_column(0, len(specs), 24, plain)  # as text, so that Excel changes nothing that is typed
         for place, name in enumerate(headings(contract)):
-            rows.write_string(0, place, name[:LONGEST_CELL], bold)
+            rows.write_string(0, place, name[:CELL_LETTERS], bold)
         _explain(book.add_worksheet("Inputs"), specs, rules, bold)
         _offer_choices(book, rows, specs, rules)
     return file.getvalue()
@@ -63,8 +57,8 @@ def xlsx_template(contract: Contract) -> bytes:
 
 def _explain(sheet: Any, specs: Sequence[Spec], rules: dict[str, InputRule], bold: Any) -> None:
     sheet.set_column(0, 0, 30)
-    sheet.set_column(1, 4, 40)
-    for place, heading in enumerate(("Input", "Kind", "Required", "Default", "Help")):
+    sheet.set_column(1, 5, 40)
+    for place, heading in enumerate(("Input", "Label", "Kind", "Required", "Default", "Help")):
         sheet.write_string(0, place, heading, bold)
     for line, spec in enumerate(specs, start=1):
         rule = rules.get(spec["name"])
@@ -72,13 +66,14 @@ def _explain(sheet: Any, specs: Sequence[Spec], rules: dict[str, InputRule], bol
         default = spec["default"] if spec["has_default"] else ""
         cells = (
             spec["name"],
+            rule.label if rule else "",
             WORDS.get(spec["kind"], f"as the workflow expects it ({spec['data_type'] or 'no type given'})"),
             "yes" if is_required else "no",
             default if isinstance(default, str) else as_json(default),
             " ".join(input_rules.hints(rule, spec)),
         )
         for place, cell in enumerate(cells):
-            sheet.write_string(line, place, cell[:LONGEST_CELL])
+            sheet.write_string(line, place, cell[:CELL_LETTERS])
 
 
 def _offer_choices(book: Any, rows: Any, specs: Sequence[Spec], rules: dict[str, InputRule]) -> None:
@@ -90,7 +85,7 @@ def _offer_choices(book: Any, rows: Any, specs: Sequence[Spec], rules: dict[str,
     choices = book.add_worksheet("Choices")
     for column, (place, rule) in enumerate(narrowed):
         for line, choice in enumerate(rule.choices):
-            choices.write_string(line, column, str(choice)[:LONGEST_CELL])
+            choices.write_string(line, column, str(choice)[:CELL_LETTERS])
         letters = xlsxwriter.utility.xl_col_to_name(column, col_abs=True)
         source = f"=Choices!{letters}$1:{letters}${len(rule.choices)}"
         rows.data_validation(1, place, settings.BATCH_MAX_ROWS, place, {"validate": "list", "source": source})

@@ -19,7 +19,7 @@ Row = Sequence[str]
 
 def csv_head(headings: Row) -> bytes:
     """The mark and the first line."""
-    return (BYTE_ORDER_MARK + _lines([headings])).encode()
+    return BYTE_ORDER_MARK.encode() + csv_lines([headings])
 
 
 def csv_lines(rows: Iterable[Row]) -> bytes:

@@ -44,11 +44,11 @@ def test_the_workbook_has_the_same_header_and_explains_the_inputs(contract: Cont
     assert book.sheet_names == ["Rows", "Inputs"]
     assert book.get_sheet_by_index(0).to_python() == [["Instance name", "Supplier, name", "=Amount", "Country"]]
     explained = book.get_sheet_by_index(1).to_python()
-    assert [row[:4] for row in explained] == [
-        ["Input", "Kind", "Required", "Default"],
-        ["Supplier, name", "text", "yes", ""],
-        ["=Amount", "number, with a point for decimals", "yes", ""],
-        ["Country", "text", "no", "DE"],
+    assert [row[:5] for row in explained] == [
+        ["Input", "Label", "Kind", "Required", "Default"],
+        ["Supplier, name", "", "text", "yes", ""],
+        ["=Amount", "", "number, with a point for decimals", "yes", ""],
+        ["Country", "", "text", "no", "DE"],
     ]
 
 
@@ -63,11 +63,13 @@ def test_an_empty_template_is_told_to_hold_no_rows(contract: Contract) -> None:
 
 def test_choices_of_the_team_are_offered_in_the_workbook(contract: Contract) -> None:
     choices = [f"Country {number}" for number in range(60)]  # far more than a validation takes by itself
-    InputRule.objects.create(workflow=contract.workflow, input_name="Country", choices=choices, help="Where it is")
+    words = {"label": "Seat", "help": "Where it is"}
+    InputRule.objects.create(workflow=contract.workflow, input_name="Country", choices=choices, **words)
     book = CalamineWorkbook.from_filelike(io.BytesIO(sheet_templates.xlsx_template(contract)))
     assert book.sheet_names == ["Rows", "Inputs", "Choices"]
     assert book.get_sheet_by_index(2).to_python() == [[choice] for choice in choices]
-    assert book.get_sheet_by_index(1).to_python()[3][4] == "Where it is"
+    explained = book.get_sheet_by_index(1).to_python()[3]
+    assert (explained[1], explained[5]) == ("Seat", "Where it is")
 
 
 def test_an_input_called_like_our_column_leaves_the_name_a_column_of_its_own(db: None) -> None:
