@@ -12,7 +12,17 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.approvals import ApproveForm, DeclineForm, RowForm
 from dashboard.forms.confirm import ConfirmForm
-from dashboard.models import Approval, ApprovalState, BatchItem, Look, Policy, unknown_look
+from dashboard.models import (
+    ACTIVE_BATCHES,
+    Approval,
+    ApprovalState,
+    Batch,
+    BatchItem,
+    BatchState,
+    Look,
+    Policy,
+    unknown_look,
+)
 from dashboard.models.instance import INSTANCE_LOOKS
 from dashboard.models.workflow import WORKFLOW_LOOKS
 from dashboard.permissions import requires
@@ -91,8 +101,7 @@ def approve(request: PersonRequest, approval_id: int) -> HttpResponse:
     form = ApproveForm(
         request.POST if request.method == "POST" else None, initial={"seen": request.GET.get("seen", "")}
     )
-    starts = f"It starts at once, with the connection to Docusign of {approval.batch.actor}."
-    effects = [{"icon": "person", "text": starts}, *HAPPENS[approval.batch.kind]]
+    effects = [{"icon": "person", "text": _starts(approval.batch)}, *HAPPENS[approval.batch.kind]]
     question = _question(approval, f"Approve: {approval.batch.name}?", "Approve and start", effects, tone="primary")
 
     def act(cleaned: dict[str, str]) -> Approval:
@@ -148,6 +157,12 @@ def inputs(request: PersonRequest, approval_id: int) -> HttpResponse:
     return htmx.render(request, "approvals/inputs.html", "approvals/_inputs.html", context)
 
 
+def _starts(batch: Batch) -> str:
+    if batch.state == BatchState.PLANNED:
+        return f"It starts at once, with the connection to Docusign of {batch.actor}."
+    return f"{batch.actor} can send it then, with their own connection to Docusign."
+
+
 def _then(item: BatchItem) -> Look | None:
     """The state in which it was frozen; None for what does not exist yet."""
     if not item.status_then:
@@ -187,8 +202,13 @@ def name_of_place(item: BatchItem) -> str:
 
 def _told(request: PersonRequest, question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
     """What became of it, on its own page."""
+    batch = approval.batch
+    batch.refresh_from_db(fields=["state"])
+    has_started = batch.state in ACTIVE_BATCHES
+    # The list of a retry, or one that was stopped meanwhile, waits for its own person.
+    approved = "The bulk run has started." if has_started else f"{batch.actor} can send it now."
     said = {
-        ApprovalState.APPROVED: "Approved. The bulk run has started.",
+        ApprovalState.APPROVED: f"Approved. {approved}",
         ApprovalState.DECLINED: "Declined. Nothing was sent.",
         ApprovalState.WITHDRAWN: "Withdrawn. Nothing was sent.",
     }

@@ -18,7 +18,8 @@ from dashboard.forms.confirm import ConfirmForm
 from dashboard.models import Batch, ItemState
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import batch_progress, batch_results, batches
+from dashboard.services import batch_progress, batch_results, batches, second_person
+from dashboard.services.batch_progress import Retry
 from dashboard.services.batch_results import Results
 from dashboard.services.errors import Refused
 from dashboard.views.batches import found
@@ -107,8 +108,8 @@ def retry(request: PersonRequest, batch_id: str) -> HttpResponse:
     batch = found(request, batch_id)
     form = ConfirmForm(request.POST if request.method == "POST" else None)
     page, offer = reverse("batch", args=[batch.pk]), batch_progress.retry_of(batch, batches.counts(batch))
-    if request.method != "POST" and not offer.number:
-        return htmx.go(request, page)
+    if request.method != "POST" and (way := _way_round(batch, offer, page)):
+        return htmx.go(request, way)
     question = Question(
         page="batches/question.html",
         title=f"{offer.verb}?",
@@ -127,6 +128,13 @@ def retry(request: PersonRequest, batch_id: str) -> HttpResponse:
         return f"{plural(number, 'item')} to be sent again."
 
     return answer(request, question, form, act, _tell)
+
+
+def _way_round(batch: Batch, offer: Retry, page: str) -> str:
+    """Where to go in place of the question: there is nothing to send, or the approval of the list has lapsed."""
+    if not offer.number:
+        return page
+    return reverse("batch-ask", args=[batch.pk]) if second_person.needed_for(batch) else ""
 
 
 def _retry_effects(calls: int) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from dashboard.forms.emergency import PickForm, StepForm, StopForm
 from dashboard.models import Batch, BatchItem, BatchState, ItemState, Look, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import emergency, second_person
+from dashboard.services import batch_progress, batches, emergency, second_person
 from dashboard.services.batch_lists import masked
 from dashboard.services.errors import Refused
 from dashboard.services.lists import page_of
@@ -76,13 +76,16 @@ def _ask(request: PersonRequest, workflow: Workflow, form: StopForm, *, status: 
 def _progress(request: PersonRequest, workflow: Workflow, batch: Batch) -> HttpResponse:
     standing = emergency.standing_of(batch)
     is_mine = batch.actor_id == request.user.pk
+    may_see = is_mine or visible_batches(request.membership).filter(pk=batch.pk).exists()
+    is_going = may_see and batch.state != BatchState.PLANNED
     context = {
         **_shared(request, workflow),
         "standing": standing,
+        "progress": batch_progress.progress_of(batch, batches.counts(batch)) if is_going else None,
         "batch": batch,
         "pause": PAUSES[standing.pause],
         "is_mine": is_mine,
-        "may_see": is_mine or visible_batches(request.membership).filter(pk=batch.pk).exists(),
+        "may_see": may_see,
         "policy": second_person.needed_for(batch) if standing.is_frozen and batch.state == BatchState.PLANNED else None,
     }
     return htmx.render(request, "emergency/stop.html", "emergency/_stop.html", context)

@@ -19,6 +19,7 @@ from dashboard.models import (
     Connection,
     Instance,
     Membership,
+    Policy,
     Role,
     Workflow,
 )
@@ -172,6 +173,15 @@ def test_a_retry_with_nothing_to_send_leads_back(visitor: Client, batch: Batch, 
     answer = visitor.post(page_of(batch, "batch-retry"), {"key": uuid.uuid4().hex})
     assert answer.status_code == 422
     assert "nothing to try again" in answer.content.decode()
+
+
+def test_a_retry_that_needs_a_second_person_leads_to_asking_one(
+    visitor: Client, operator: Membership, batch: Batch, workflow: Workflow
+) -> None:
+    filled(batch, workflow, rejected=2)
+    Batch.objects.filter(pk=batch.pk).update(state="done", ended_at=timezone.now())
+    Policy.objects.create(account=operator.account, kind=batch.kind, least_count=2, created_by=operator.user)
+    assert visitor.get(page_of(batch, "batch-retry")).headers["Location"] == page_of(batch, "batch-ask")
 
 
 def test_those_who_may_not_change_a_run_see_why(

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.models import Batch, BatchItem, Instance, Membership, Operation, Rights, Role, Workflow
-from dashboard.services import emergency
+from dashboard.services import batches, emergency
 from maestro_api.simulator import Simulator
 from tests.factories import lists, person
 
@@ -63,6 +63,16 @@ def test_from_the_frozen_list_it_leads_to_the_question(
     assert not Instance.objects.filter(workflow=workflow, status="canceled", is_from_here=True).exists()
     question = browser_of_ada.get(reverse("batch-confirm", args=[frozen.pk])).content.decode()
     assert f"Cancel {frozen.total} instance" in question
+
+
+def test_the_page_shows_how_far_the_cancels_are(
+    browser_of_ada: Client, ada: Membership, workflow: Workflow, frozen: Batch
+) -> None:
+    batches.confirm(frozen, membership=ada, key="k" * 32)
+    BatchItem.objects.filter(batch=frozen, position=1).update(state="confirmed")
+    body = browser_of_ada.get(page(workflow)).content.decode()
+    assert f"1 of {frozen.total} settled" in body
+    assert f'<progress class="thick" value="1" max="{frozen.total}"' in body
 
 
 def test_rows_are_unticked_on_the_list(browser_of_ada: Client, workflow: Workflow, frozen: Batch) -> None:
