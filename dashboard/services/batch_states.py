@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import (
@@ -127,9 +127,7 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
         return batch
     running = Q(state__in=(State.PLANNED, State.RUNNING, State.PAUSED))
     with before_sending(), transaction.atomic():
-        # What was restored stays in doubt, so that a later retry looks before it sends (U-12).
-        doubt = Case(When(hold=Hold.RESTORED, then=Value(Hold.RESTORED)), default=Value(Hold.NONE))
-        columns = {"state": State.STOPPING, "hold": doubt, "drift": [], "next_send_at": timezone.now()}
+        columns = {"state": State.STOPPING, "hold": Hold.NONE, "drift": [], "next_send_at": timezone.now()}
         _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
         _leave_waiting(batch, STOPPED)
     wind_up(batch)

@@ -24,7 +24,7 @@ from dashboard.models import (
     User,
     Workflow,
 )
-from dashboard.services import audit, batch_states, second_person
+from dashboard.services import audit, batch_states, restores, second_person
 from dashboard.services.batch_doubts import doubt_waiting
 from dashboard.services.batch_states import (
     hold,
@@ -152,7 +152,7 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
                 return batch  # the same form, sent twice at once
             _refuse_unless_planned(batch)
             raise Refused(EMPTY)
-        if batch.hold == Batch.Hold.RESTORED:
+        if restores.is_older(batch):
             doubt_waiting(batch)
         batch.refresh_from_db()
         bump(batch.account_id)
@@ -206,9 +206,8 @@ def retry(batch: Batch, *, membership: Membership, key: str) -> int:
 def _doubting(batch: Batch) -> Iterator[None]:
     """In one transaction; after a restore nothing goes before every row was looked for at Docusign (U-12)."""
     with before_sending(), transaction.atomic():
-        was_restored = Batch.objects.filter(pk=batch.pk, hold=Batch.Hold.RESTORED).exists()
         yield
-        if was_restored:
+        if restores.is_older(batch):
             doubt_waiting(batch)
 
 

@@ -7,7 +7,16 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from dashboard.models import Account, Batch, BatchState, ItemState, Operation, OperationKind, OperationState
+from dashboard.models import (
+    Account,
+    AuditEntry,
+    Batch,
+    BatchState,
+    ItemState,
+    Operation,
+    OperationKind,
+    OperationState,
+)
 from dashboard.services import audit
 from dashboard.services.edges import Outcome, move
 from dashboard.services.instances import bump, lock_mirror
@@ -29,6 +38,12 @@ def declare(account: Account) -> dict[str, int]:
         bump(account.pk)
         audit.record("account.restored", actor=None, account=account, subject=account, detail=dict(found))
     return found
+
+
+def is_older(batch: Batch) -> bool:
+    """Whether the run was made before a restore: then what it calls unsent, or refused and not retried, may have been sent since."""
+    found = AuditEntry.objects.filter(account_id=str(batch.account_id), action="account.restored")
+    return found.filter(at__gte=batch.created_at).exists()
 
 
 def _doubt(account: Account) -> int:

@@ -263,13 +263,6 @@ def test_a_row_that_comes_back_after_a_stop_does_not_keep_the_run_open(running: 
     assert batches.counts(running) == {ItemState.CONFIRMED: 1, ItemState.NOT_SENT: 3}
 
 
-def test_a_stop_after_a_restore_leaves_the_doubt(running: Batch, operator: Membership) -> None:
-    """U-12: what is called unsent may have been sent, so a later retry has to look first."""
-    Batch.objects.filter(pk=running.pk).update(state=BatchState.PAUSED, hold=Batch.Hold.RESTORED)
-    batches.stop(running, membership=operator)
-    assert (running.state, running.hold) == (BatchState.DONE, Batch.Hold.RESTORED)
-
-
 def test_after_the_window_a_run_is_not_undone(running: Batch, operator: Membership) -> None:
     with pytest.raises(Refused, match="time to undo is over"):
         batches.undo(running, membership=operator)

@@ -1,6 +1,7 @@
 """U-12: a restored database sends nothing until a person goes on, and then nothing a second time."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -20,7 +21,7 @@ from dashboard.models import (
     OperationKind,
     OperationState,
 )
-from dashboard.services import batches, restores, undo
+from dashboard.services import batch_runs, batches, restores, undo
 from maestro_api.simulator import Simulator
 from tests.services.bulk import Worker, sheet_batch, started, states
 from tests.services.form_values import new_key
@@ -60,6 +61,33 @@ def test_a_retry_after_a_restore_looks_first(ada: Membership, rows: Callable[[in
     batch = rows(2)
     batches.stop(batch, membership=ada)
     restores.declare(ada.account)
+    batches.retry(batch, membership=ada, key=new_key())
+    assert states(batch) == [ItemState.UNKNOWN] * 2
+
+
+def test_a_retry_long_after_a_restore_looks_first(
+    worker: Worker, ada: Membership, rows: Callable[[int], Batch], simulator: Simulator
+) -> None:
+    """U-12: the run went on and ended since, but its refused row may have been retried by the database that is gone."""
+    simulator.set_faults([{"match": {"method": "POST", "times": 1}, "do": {"status": 400, "body": {"message": "No"}}}])
+    batch = rows(2)
+    worker.clock.shift(timedelta(seconds=1))
+    batch_runs.run_batch(batch.pk)
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING, ended_at=None)
+    restores.declare(ada.account)
+    batch.refresh_from_db()
+    batches.resume(batch, membership=ada)
+    worker.work(batch)
+    assert states(batch) == [ItemState.REJECTED, ItemState.CONFIRMED]
+    batches.retry(batch, membership=ada, key=new_key())
+    assert states(batch) == [ItemState.UNKNOWN, ItemState.CONFIRMED]
+
+
+def test_a_stop_after_a_restore_leaves_the_doubt(ada: Membership, rows: Callable[[int], Batch]) -> None:
+    """U-12: what the stop calls unsent may have been sent."""
+    batch = rows(2)
+    restores.declare(ada.account)
+    batches.stop(batch, membership=ada)
     batches.retry(batch, membership=ada, key=new_key())
     assert states(batch) == [ItemState.UNKNOWN] * 2
 
