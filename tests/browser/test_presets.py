@@ -34,7 +34,7 @@ def test_a_rule_with_choices_and_a_preset_with_a_lock_lead_to_one_trigger(
     page.get_by_role("button", name="Save preset").click()
 
     expect(page.get_by_label("Preset", exact=True)).to_have_value(re.compile("[0-9]+"))
-    building = page.get_by_label(re.compile("^Building text Property locked"))
+    building = page.get_by_role("textbox", name=re.compile("^Building text Property locked"))
     expect(building).to_have_value("9 Larch Avenue")
     expect(building).not_to_be_editable()
     expect(page.get_by_label(re.compile("^Tenant text"))).to_have_value("Ines Carvalho")
