@@ -25,6 +25,7 @@ QUIET = {"SYNC_INTERVAL_SECONDS": "86400"}
 
 def figures() -> Iterator[Figure]:
     with RunningConsole(env=QUIET) as console:
+        console.control("POST", "/profile", {"moving": False})  # what is to complete must not end otherwise before
         session = console.sign_in()
         session.get(f"{console.url}/instances/", timeout=30)
         wait_until("the mirror is full", lambda: console.query(ENDED), seconds=120)
