@@ -194,13 +194,22 @@ def _is_person_due(membership: Membership, now: datetime) -> bool:
         return False
     fresh = freshness_of(membership)
     if fresh is None:
-        return True
+        return not _waits_for_first_pass(membership, now)
     if budget.saved_until(membership.account):
         return False
     proven = membership.rights_proven_at
     if proven is None or proven <= now - PROOF_RENEWED_AFTER:
         return True
     return not is_covered(membership) and fresh <= now - patience_with(membership)
+
+
+def _waits_for_first_pass(membership: Membership, now: datetime) -> bool:
+    """Whether their rights are proven and the account's first reading, which will cover them, is under way: nothing to ask for."""
+    row, proven = sync_of(membership.account), membership.rights_proven_at
+    if row is None or row.lease_until is None or row.lease_until <= now or proven is None:
+        return False
+    will_cover = row.identity_id == membership.pk or bool(membership.account.has_account_list)
+    return will_cover and proven > now - PROOF_RENEWED_AFTER
 
 
 def is_account_due(account: Account, now: datetime) -> bool:

@@ -48,6 +48,25 @@ def test_one_instance_that_is_never_answered_for_holds_no_pass_up(
     assert fresh.count() == len(others)
 
 
+def test_while_the_first_pass_is_under_way_its_person_is_not_proven_again_and_again(
+    ada: Membership, simulator: Simulator
+) -> None:
+    """R-7: a first pass takes minutes, and each proof costs calls."""
+
+    def is_due() -> bool:
+        return due._is_person_due(Membership.objects.get(pk=ada.pk), timezone.now())
+
+    Membership.objects.filter(pk=ada.pk).update(synced_at=None)
+    assert is_due()
+    Membership.objects.filter(pk=ada.pk).update(rights_proven_at=timezone.now())
+    Account.objects.update(has_account_list=True)
+    in_a_minute = timezone.now() + timedelta(minutes=1)
+    AccountSync.objects.update_or_create(account=ada.account, defaults={"lease_until": in_a_minute})
+    assert not is_due()
+    AccountSync.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert is_due()
+
+
 def test_a_pass_that_does_not_reach_all_that_runs_makes_a_full_one_due_sooner(read: AccountSync) -> None:
     """R-7: no more than a quarter of the hourly calls go into full passes."""
     read.calls, read.full_at = 150, timezone.now() - timedelta(minutes=13)
