@@ -55,16 +55,15 @@ def sync_of(account: Account) -> AccountSync | None:
 
 
 def is_full_due(row: AccountSync) -> bool:
-    """Whether everything is read again: at first, once a day, sooner where recent passes do not reach all that runs, and each
-    time where that costs next to nothing.
+    """Whether everything is read again: at first, once a day, each time where that costs next to nothing, and as often as a share
+    of the quota allows where recent passes do not reach all that runs.
     """
     if row.full_at is None or row.calls <= CHEAP_PASS_CALLS:
         return True
     patience = timedelta(seconds=settings.FULL_SYNC_INTERVAL_SECONDS)
-    if (
-        row.left_as_of is not None
-    ):  # a recent pass does not reach all that runs, so as often as a quarter of the quota allows
-        patience = min(patience, max(interval(), HOUR * (row.calls / (HOURLY_CALLS * FULL_SHARE))))
+    if row.left_as_of is not None:
+        by_quota = HOUR * (row.calls / (HOURLY_CALLS * FULL_SHARE))
+        patience = min(patience, max(interval(), by_quota))
     return row.full_at <= timezone.now() - patience
 
 
@@ -208,7 +207,7 @@ def _waits_for_first_pass(membership: Membership, now: datetime) -> bool:
     row, proven = sync_of(membership.account), membership.rights_proven_at
     if row is None or row.lease_until is None or row.lease_until <= now or proven is None:
         return False
-    will_cover = row.identity_id == membership.pk or bool(membership.account.has_account_list)
+    will_cover = row.identity_id == membership.pk or bool(row.saw_all and membership.account.has_account_list)
     return will_cover and proven > now - PROOF_RENEWED_AFTER
 
 

@@ -199,7 +199,7 @@ def _silent_events(membership: Membership) -> Kind:
     """For admins: Connect is set up, instances ended, and no event told of it (W-10)."""
     hook = Hook.objects.filter(account_id=membership.account_id).first() if membership.role == Role.ADMIN else None
     is_silent = hook is not None and hook_setup.silent_since(hook) is not None
-    return Kind("silent", "silence of Docusign's events", int(is_silent))
+    return Kind("silent", "silent source of events", int(is_silent))
 
 
 def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace.Pace]) -> list[Need]:
