@@ -153,7 +153,7 @@ def test_the_list_of_a_workflow_is_live_too(page: Page, nda: Workflow) -> None:
     trigger(nda, "NDA of just now")
     poll(page)
     expect(offer(page)).to_have_text("1 change – show")
-    expect(page.locator("aside dd").filter(has_text="31")).to_be_visible()
+    expect(page.locator("aside dd").get_by_text("31", exact=True)).to_be_visible()
 
 
 def test_a_menu_made_by_an_update_works(page: Page, nda: Workflow) -> None:
