@@ -18,7 +18,7 @@ demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
 test: .venv/dev test-tools lint
-	.venv/bin/python -m pytest -n 3 --dist worksteal
+	.venv/bin/python -m pytest -n 3 --dist loadgroup
 	.venv/bin/python -m tests.postgres pytest -n 2 --dist worksteal -m "not browser and not processes" --ignore tests/maestro_api
 
 coverage: .venv/dev test-tools
