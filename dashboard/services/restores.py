@@ -4,7 +4,6 @@ The one rule (U-12): nothing is sent from it until a person goes on, and then on
 """
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard.models import (
@@ -12,7 +11,6 @@ from dashboard.models import (
     AuditEntry,
     Batch,
     BatchState,
-    ItemState,
     Operation,
     OperationKind,
     OperationState,
@@ -60,14 +58,6 @@ def _doubt(account: Account) -> int:
 
 
 def _hold(account: Account) -> int:
-    """Also lists that were not confirmed when the backup was made, and what could be retried."""
-    rows = Batch.objects.filter(account=account)
-    going = rows.filter(state__in=(BatchState.RUNNING, BatchState.PAUSED))
-    number = going.update(state=BatchState.PAUSED, hold=Batch.Hold.RESTORED, message=HELD)
-    return number + _able_to_start(rows).update(hold=Batch.Hold.RESTORED)
-
-
-def _able_to_start(rows: QuerySet[Batch]) -> QuerySet[Batch]:
-    left = Q(state=BatchState.DONE, items__state__in=(ItemState.NOT_SENT, ItemState.REJECTED))
-    found = rows.filter(Q(state=BatchState.PLANNED) | left, kind=OperationKind.TRIGGER)
-    return rows.filter(pk__in=found.values("pk"))
+    """What was not confirmed yet, or could be retried, waits for a person anyway; `is_older` then says that it is in doubt."""
+    going = Batch.objects.filter(account=account, state__in=(BatchState.RUNNING, BatchState.PAUSED))
+    return going.update(state=BatchState.PAUSED, hold=Batch.Hold.RESTORED, message=HELD)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dashboard.models import Heartbeat, Schedule
 from dashboard.services import (
+    abandoned,
     approvals,
     batch_runs,
     contract_readings,
@@ -23,7 +24,6 @@ from dashboard.services import (
     pace,
     reconcile,
     sheet_purge,
-    single_runs,
     sync,
     tallies,
     undo,
@@ -57,7 +57,7 @@ REGULARS = (
     Regular("key inputs", timedelta(seconds=30), key_inputs.run_due),
     Regular("stops", timedelta(seconds=3), emergency.run_due),
     Regular("approvals", timedelta(minutes=1), approvals.expire_due),
-    Regular("single runs", timedelta(hours=1), single_runs.forget_abandoned),
+    Regular("abandoned", timedelta(minutes=10), abandoned.forget),
     Regular("forget", timedelta(hours=6), tallies.forget_old_hours),
 )
 

@@ -6,24 +6,21 @@ filter that narrows nothing ever selects everything.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from dashboard.models import (
     TERMINAL_STATES,
     Batch,
-    BatchState,
     Instance,
     Membership,
     OperationKind,
     Workflow,
 )
-from dashboard.services import batch_states, batches, obstacles
+from dashboard.services import batches, obstacles
 from dashboard.services.conditions import Condition, Test
 from dashboard.services.errors import Refused
 from dashboard.services.instance_queries import shortest_way
@@ -32,7 +29,6 @@ from dashboard.services.visibility import is_connected, visible_instances, visib
 from dashboard.wording import plural
 
 MOST_ROWS = 50_000
-ABANDONED_AFTER = timedelta(hours=1)
 NOTHING_LEFT = "None of what you selected can be canceled: it has ended meanwhile, or it is no longer visible to you."
 NO_FILTER = "Choose at least one filter first. Without one, everything in progress would be selected."
 TOO_MANY = (
@@ -77,7 +73,6 @@ def freeze(
         )
         if batch.frozen_at is None:
             batches.freeze_instances(batch, rows)
-    _forget_abandoned(membership, batch)
     return batch
 
 
@@ -96,7 +91,6 @@ def freeze_workflows(membership: Membership, *, kind: str, ids: Sequence[UUID], 
         batch = _planned(membership, kind, name=name, described=described, key=key)
         if batch.frozen_at is None:
             batches.freeze_workflows(batch, kept)
-    _forget_abandoned(membership, batch)
     return batch
 
 
@@ -121,17 +115,3 @@ def _matching(membership: Membership, search: Search) -> QuerySet[Instance]:
 def _planned(membership: Membership, kind: str, **details: Any) -> Batch:
     details.setdefault("source", Batch.Source.SELECTION)
     return batches.create_batch(membership.account, actor=membership.user, kind=kind, **details)
-
-
-def _forget_abandoned(membership: Membership, batch: Batch) -> None:
-    """Selections of this person whose question was never answered: nothing was sent of them, and nobody waits for them."""
-    stale = Batch.objects.filter(
-        account_id=membership.account_id,
-        actor_id=membership.user_id,
-        source__in=(Batch.Source.SELECTION, Batch.Source.SINGLE),
-        state=BatchState.PLANNED,
-        confirmed_at=None,
-        approval=None,
-        created_at__lt=timezone.now() - ABANDONED_AFTER,
-    ).exclude(pk=batch.pk)
-    batch_states.drop_unconfirmed(stale)

@@ -305,11 +305,6 @@ def preview_item(item: BatchItem) -> dict[str, Any]:
     return {"instance_name": item.label + CODE, "trigger_inputs": inputs}
 
 
-def price(batch: Batch) -> int:
-    """Calls to Docusign: one for each row that goes, and one that reads the workflow's inputs once more."""
-    return BatchItem.objects.filter(batch=batch, state=ItemState.WAITING).count() + 1
-
-
 def drift_of(batch: Batch) -> list[str]:
     """What the workflow asks for now and did not when the rows were checked, in sentences; empty when nothing changed."""
     if batch.workflow is None or batch.contract is None:

@@ -1,20 +1,17 @@
 """A single deed that needs a second person, kept as a list of one. Its one rule: nothing is sent from here."""
 
 import json
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from dashboard import crypto
-from dashboard.models import Batch, BatchItem, BatchState, Contract, Membership, OperationKind, Workflow
-from dashboard.services import batch_states, batches
+from dashboard.models import Batch, BatchItem, Contract, Membership, OperationKind, Workflow
+from dashboard.services import batches
 from dashboard.services.errors import Refused
 from dashboard.services.marker import clean_name
 from dashboard.services.triggers import OTHER_VALUES
-
-ABANDONED_AFTER = timedelta(hours=24)
 
 
 def plan_trigger(
@@ -49,9 +46,3 @@ def plan_trigger(
     if first.label != cleaned or (first.sealed_inputs and crypto.unseal(first.sealed_inputs, *place) != payload):
         raise Refused(OTHER_VALUES)
     return batch
-
-
-def forget_abandoned() -> int:
-    """Those for which nobody was ever asked, with their sealed inputs."""
-    rows = Batch.objects.filter(source=Batch.Source.SINGLE, state=BatchState.PLANNED, approval=None)
-    return batch_states.drop_unconfirmed(rows.filter(created_at__lt=timezone.now() - ABANDONED_AFTER))

@@ -194,24 +194,6 @@ def test_freezing_costs_the_same_number_of_queries_for_any_number_of_rows(
     assert batch.total == 200
 
 
-def test_selections_that_nobody_answered_are_forgotten_and_nothing_else(
-    operator: Membership, admin: Membership, seen: Workflow, key: str
-) -> None:
-    row, long_ago = InstanceFactory(workflow=seen), timezone.now() - timedelta(hours=2)
-    idle = {"account": operator.account, "state": BatchState.PLANNED, "confirmed_at": None, "starts_at": None}
-    forgotten = BatchFactory(actor=operator.user, **idle)
-    kept = [
-        BatchFactory(actor=admin.user, **idle),
-        BatchFactory(actor=operator.user, **{**idle, "state": BatchState.DONE}),
-        BatchFactory(actor=operator.user, source=Batch.Source.SHEET, **idle),
-    ]
-    Batch.objects.update(created_at=long_ago)
-    kept.append(BatchFactory(actor=operator.user, **idle))
-    batch = selections.freeze(operator, ids=[row.pk], key=key)
-    assert set(Batch.objects.all()) == {*kept, batch}
-    assert not Batch.objects.filter(pk=forgotten.pk).exists()
-
-
 def test_ticked_workflows_are_frozen_as_far_as_the_deed_is_possible(operator: Membership, key: str) -> None:
     active, paused = (WorkflowFactory(account=operator.account, name=name) for name in ("Alpha", "Beta"))
     Workflow.objects.filter(pk=paused.pk).update(status=WorkflowState.PAUSED, raw_status="paused")

@@ -127,7 +127,6 @@ def test_the_check_freezes_the_list_against_a_contract(batch: Batch, operator: M
     batch.refresh_from_db()
     assert batch.contract is not None
     assert (batch.total, batch.frozen_at is not None, batch.contract.fields) == (2, True, FIELDS)
-    assert sheet_rows.price(batch) == 2
 
 
 def test_errors_are_told_by_row_and_column(batch: Batch, operator: Membership) -> None:
