@@ -23,7 +23,7 @@ from dashboard.models import (
 from dashboard.services import selections
 from dashboard.services.errors import Refused
 from dashboard.services.instance_search import Search
-from tests.factories import BatchFactory, InstanceFactory, WorkflowFactory, lists
+from tests.factories import InstanceFactory, WorkflowFactory, lists
 
 
 @pytest.fixture
