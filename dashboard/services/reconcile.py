@@ -1,7 +1,7 @@
 """Settling what stayed open: rows of dead senders, unknown outcomes, and what a person found out by hand.
 
 The one rule (U-4): only complete lists of the same person's token, far enough apart and late enough, allow sending again;
-everything else waits, or goes to a person.
+everything else waits, or goes to a person; so does what is older than a restore of the database (U-12).
 """
 
 import logging
@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from dashboard.models import BatchItem, Membership, Operation, OperationKind, OperationState, Rights, User
-from dashboard.services import jobs, undo
+from dashboard.services import jobs, restores, undo
 from dashboard.services.actions import carry_out, settle_action
 from dashboard.services.edges import Outcome, claim_planned, move
 from dashboard.services.errors import Refused
@@ -47,6 +47,10 @@ NAME_UNPROVEN = (
     "so it does not send again by itself."
 )
 RESENDS_USED = "It was sent {} times and is still not in Docusign's list."
+RESTORED = (
+    "The database was restored, so this console does not send it again by itself. It is not in Docusign's list; look once more, "
+    "and trigger it anew if it is still wanted."
+)
 FOUND = "Docusign's answer was lost, but its list shows the instance. The participant link came only with that answer."
 CHECKED_AT = "Docusign's list could not be read completely at {:%H:%M:%S} UTC; this console looks again."
 ABSENT = "Not in Docusign's list at {:%H:%M:%S} UTC; this console looks again before it decides."
@@ -169,6 +173,8 @@ def _absent(operation: Operation, membership: Membership, now: datetime) -> None
     columns = {"absent_looks": looks, "last_absent_at": now, "first_absent_at": operation.first_absent_at or now}
     if looks < LOOKS_NEEDED:
         _wait(operation, ABSENT.format(now), at_least=BETWEEN_LOOKS, **columns)
+    elif restores.needs_a_person(operation):
+        move(operation, Outcome(State.NEEDS_PERSON, RESTORED, columns=columns))
     elif membership.account.resend_allowed is None:
         move(operation, Outcome(State.NEEDS_PERSON, NAME_UNPROVEN, columns=columns))
     elif not membership.account.resend_allowed:
@@ -220,6 +226,7 @@ def _send_planned(operation: Operation, membership: Membership | None) -> None:
 def _settle_action(operation: Operation, membership: Membership) -> None:
     reading = read_back(operation, membership, deadline=READ_DEADLINE_SECONDS)
     age = timezone.now() - (operation.sent_at or timezone.now())
+    may_repeat = operation.attempts < MAX_ACTION_ATTEMPTS and not restores.needs_a_person(operation)
     if reading.verdict == Verdict.REACHED:
         settle_action(operation, Outcome(State.CONFIRMED, reading.shown), reading)
     elif reading.verdict == Verdict.TOO_LATE:
@@ -228,7 +235,7 @@ def _settle_action(operation: Operation, membership: Membership) -> None:
         move(operation, Outcome(State.NEEDS_PERSON, NO_RIGHTS))
     elif reading.verdict == Verdict.UNREAD:
         _wait(operation, CHECKED_AT.format(timezone.now()))
-    elif operation.attempts < MAX_ACTION_ATTEMPTS and age > BETWEEN_LOOKS:
+    elif may_repeat and age > BETWEEN_LOOKS:
         if move(
             operation, Outcome(State.PLANNED, "It had no effect, so it is sent again.", columns={"next_check_at": None})
         ):

@@ -3,13 +3,18 @@
 The one rule (U-12): nothing is sent from it until a person goes on, and then only what Docusign's list does not show.
 """
 
+from datetime import datetime
+from uuid import UUID
+
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from dashboard.models import (
     Account,
     AuditEntry,
     Batch,
+    BatchItem,
     BatchState,
     Operation,
     OperationKind,
@@ -29,7 +34,7 @@ NOT_SENT = "It is not sent from a restored database. Ask again if it is still wa
 
 
 def declare(account: Account) -> dict[str, int]:
-    """Hold the bulk runs and doubt what was to be sent; how many of each."""
+    """Hold the bulk runs and doubt what was to be sent, or was in doubt already; how many of each."""
     with transaction.atomic():
         lock_mirror(account.pk)
         found = {"operations": _doubt(account), "batches": _hold(account)}
@@ -40,16 +45,30 @@ def declare(account: Account) -> dict[str, int]:
 
 def is_older(batch: Batch) -> bool:
     """Whether the run was made before a restore: then what it calls unsent, or refused and not retried, may have been sent since."""
-    found = AuditEntry.objects.filter(account_id=str(batch.account_id), action="account.restored")
-    return found.filter(at__gte=batch.created_at).exists()
+    return _was_restored_since(batch.account_id, batch.created_at)
+
+
+def needs_a_person(operation: Operation) -> bool:
+    """Whether it was made before a restore and belongs to no bulk run, so that nobody has said yet that things go on."""
+    is_own = not BatchItem.objects.filter(operation=operation).exists()
+    return is_own and _was_restored_since(operation.account_id, operation.planned_at)
+
+
+def _was_restored_since(account_id: UUID, moment: datetime) -> bool:
+    found = AuditEntry.objects.filter(account_id=str(account_id), action="account.restored")
+    return found.filter(at__gte=moment).exists()
 
 
 def _doubt(account: Account) -> int:
     """What may have been sent is looked up; what only waited and names its target is not sent after all."""
-    waiting = Operation.objects.filter(account=account, state__in=(State.PLANNED, State.SENT))
-    number = 0
+    rows = Operation.objects.filter(account=account)
+    # What was unknown already may have been sent again since: no look of before says anything, and the list may lag once more.
+    anew = {"sent_at": timezone.now(), "next_check_at": timezone.now(), "absent_looks": 0}
+    unknown = rows.filter(state=State.UNKNOWN)
+    number = unknown.update(**anew, first_absent_at=None, last_absent_at=None, fence=F("fence") + 1)
+    waiting = rows.filter(state__in=(State.PLANNED, State.SENT))
     for operation in waiting.select_related("actor", "workflow", "instance"):
-        outcome = Outcome(State.UNKNOWN, IN_DOUBT, columns={"sent_at": timezone.now(), "next_check_at": timezone.now()})
+        outcome = Outcome(State.UNKNOWN, IN_DOUBT, columns=anew)
         only_waited = operation.state == State.PLANNED and operation.attempts <= 1
         if only_waited and operation.kind != OperationKind.TRIGGER:
             outcome = Outcome(State.REJECTED, NOT_SENT)

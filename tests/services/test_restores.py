@@ -21,7 +21,7 @@ from dashboard.models import (
     OperationKind,
     OperationState,
 )
-from dashboard.services import batch_runs, batches, restores, undo
+from dashboard.services import batch_runs, batches, reconcile, restores, undo
 from maestro_api.simulator import Simulator
 from tests.services.bulk import Worker, sheet_batch, started, states
 from tests.services.form_values import new_key
@@ -130,3 +130,51 @@ def test_the_command_says_what_it_held_and_leaves_it_in_the_audit(
     call_command("restored", stdout=said)
     assert "1 bulk run held, 0 deeds in doubt." in said.getvalue()
     assert AuditEntry.objects.get(action="account.restored").detail == {"operations": 0, "batches": 1}
+
+
+def looked_for(worker: Worker, operation: Operation, *, minutes: int) -> Operation:
+    """What the worker makes of one operation in this time."""
+    for _ in range(minutes * 12):
+        worker.clock.shift(timedelta(seconds=5))
+        for row in reconcile.due():
+            reconcile.settle_unknown(row)
+    operation.refresh_from_db()
+    return operation
+
+
+def test_a_single_trigger_that_is_found_nowhere_after_a_restore_waits_for_a_person(
+    worker: Worker, trigger: Callable[..., Operation], ada: Membership, posts: Posts, simulator: Simulator
+) -> None:
+    """U-12: its two absences of before, and those of now, send nothing again by themselves."""
+    simulator.set_faults([{"match": {"method": "POST", "times": 1}, "do": {"reset": "before"}}])
+    operation = trigger()
+    assert operation.state == OperationState.UNKNOWN
+    sent = len(posts())
+    Operation.objects.filter(pk=operation.pk).update(absent_looks=1, last_absent_at=operation.sent_at)
+    restores.declare(ada.account)
+    operation.refresh_from_db()
+    assert (operation.absent_looks, operation.last_absent_at) == (0, None)
+    looked_for(worker, operation, minutes=10)
+    assert (operation.state, operation.message) == (OperationState.NEEDS_PERSON, reconcile.RESTORED)
+    assert len(posts()) == sent
+
+
+def test_a_single_cancel_of_before_a_restore_is_not_repeated(
+    worker: Worker, ada: Membership, posts: Posts, simulator: Simulator
+) -> None:
+    """U-12: a person asks again."""
+    running = Instance.objects.filter(account=ada.account, status=InstanceState.IN_PROGRESS).latest("sort_at")
+    operation = Operation.objects.create(
+        key=new_key(),
+        kind=OperationKind.CANCEL,
+        state=OperationState.SENT,
+        account=ada.account,
+        actor=ada.user,
+        workflow=running.workflow,
+        instance=running,
+        attempts=1,
+    )
+    simulator.clear_ledger()
+    restores.declare(ada.account)
+    looked_for(worker, operation, minutes=10)
+    assert (operation.state, posts()) == (OperationState.REJECTED, [])
