@@ -28,6 +28,7 @@ from dashboard.services.json_values import NotExact, as_json, read_json
 from dashboard.wording import visible
 
 LONG = 80
+YES_NO = (("true", "Yes"), ("false", "No"))
 
 
 class Input(forms.Field):
@@ -160,7 +161,7 @@ class YesNoInput(Input):
     word = "yes or no"
 
     def make_widget(self, shown: str) -> forms.Widget:
-        choices = [("true", "Yes"), ("false", "No")]
+        choices = [*YES_NO]
         if self.may_be_left_out:
             default = {"true": "yes", "false": "no"}.get(
                 self.as_text(self.spec["default"]), self.as_default() or "empty"
@@ -174,6 +175,11 @@ class YesNoInput(Input):
     def as_text(self, value: Any) -> str:
         text = str(value).strip().lower()
         return text if text in {"true", "false"} else ""
+
+    def lock(self, value: Any, by: str) -> None:
+        super().lock(value, by)
+        if self.initial:  # the one that it is locked to, in words
+            self.widget = forms.Select(choices=[each for each in YES_NO if each[0] == self.initial])
 
     def accept(self, value: Any) -> Any:
         if not isinstance(value, bool):

@@ -75,6 +75,11 @@ def test_a_locked_value_is_the_presets_own_whatever_its_type(kind: str, value: A
         field.clean("other")
 
 
+@pytest.mark.parametrize(("value", "said"), [(True, "Yes"), (False, "No"), ("true", "Yes")])
+def test_a_locked_yes_or_no_is_shown_in_words_and_without_the_other(value: object, said: str) -> None:
+    assert [label for _, label in locked("boolean", value).widget.choices] == [said]
+
+
 def test_a_lock_can_leave_out() -> None:
     field = locked("string", LEFT_OUT)
     assert field.clean("") is LEFT_OUT
