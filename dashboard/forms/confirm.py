@@ -58,13 +58,16 @@ class CancelForm(ConfirmForm):
 
 
 class BatchForm(CancelForm):
-    """Start a bulk run, with the reason for the audit; only a cancel cannot do without one."""
+    """Start a bulk run, with the reason for the audit; only a cancel cannot do without one. One that was judged stays as it is."""
 
-    def __init__(self, *args: Any, is_required: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_required: bool, is_judged: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["reason"].required = is_required
-        if not is_required:
-            self.fields["reason"].help_text = "May be left out."
+        reason = self.fields["reason"]
+        reason.required, reason.disabled = is_required and not is_judged, is_judged
+        if is_judged:
+            reason.help_text = "The list was let go with this reason, so it stays."
+        elif not is_required:
+            reason.help_text = "May be left out."
 
 
 class SettleForm(ConfirmForm):

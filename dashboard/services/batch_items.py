@@ -20,7 +20,7 @@ from dashboard.models import (
 from dashboard.models.instance import INSTANCE_LOOKS
 from dashboard.services import obstacles
 from dashboard.services.actions import carry_out
-from dashboard.services.batch_states import inputs_place
+from dashboard.services.batch_inputs import inputs_place
 from dashboard.services.marker import clean_name, marker_from
 from dashboard.services.quota import Lane
 from dashboard.services.readings import Reading, Verdict, read_back

@@ -52,11 +52,6 @@ NOT_YOURS_TO_START = "Only {} can start this, because it runs with that person's
 NOTHING_TO_RETRY = "There is nothing to try again: no row failed that surely did not run."
 
 
-def inputs_place(batch: Batch, position: int) -> tuple[str, str, str]:
-    """Where the inputs of an item are sealed to."""
-    return "batch", str(batch.pk), str(position)
-
-
 def is_theirs(batch: Batch, membership: Membership) -> bool:
     """Whether this person may pause, resume and stop it: their own, or any of the account for an admin."""
     is_same_account = str(batch.account_id) == str(membership.account_id)
@@ -129,6 +124,7 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
     with before_sending(), transaction.atomic():
         columns = {"state": State.STOPPING, "hold": Hold.NONE, "drift": [], "next_send_at": timezone.now()}
         _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
+        second_person.end_request(batch, by=membership.user)
         _leave_waiting(batch, STOPPED)
     wind_up(batch)
     batch.refresh_from_db()

@@ -26,9 +26,9 @@ from dashboard.models import (
 )
 from dashboard.services import audit, batch_states, restores, second_person
 from dashboard.services.batch_doubts import doubt_waiting
+from dashboard.services.batch_inputs import inputs_place
 from dashboard.services.batch_states import (
     hold,
-    inputs_place,
     is_theirs,
     pause,
     start_now,
@@ -144,7 +144,9 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
     with before_sending(), transaction.atomic():
         lock_mirror(batch.account_id)
         # Under the lock that changes of lists and policies take too: what is weighed here is what starts.
-        if policy := second_person.needed_for(batch):
+        if second_person.is_let_go(batch):
+            reason = ""  # that of the list stays: whoever let it go has judged it
+        elif policy := second_person.policy_of(batch):
             raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
         if not _confirmed(batch, key, reason.strip() or batch.reason):
             batch.refresh_from_db()

@@ -10,6 +10,7 @@ import json
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
+from dashboard import crypto
 from dashboard.models import (
     Account,
     Approval,
@@ -19,12 +20,16 @@ from dashboard.models import (
     ItemState,
     OperationKind,
     Policy,
+    User,
     Workflow,
 )
+from dashboard.services import audit
+from dashboard.services.batch_inputs import meaning
 from dashboard.services.errors import NeedsSecondPerson
 
 NOT_OF_THE_LIST = (ItemState.INVALID, ItemState.LEFT_OUT, ItemState.SKIPPED)
 CHUNK = 2000
+STOPPED = "The bulk run was stopped before anybody decided."
 
 
 def policy_for(account: Account, workflow: Workflow | None, kind: str, count: int) -> Policy | None:
@@ -78,13 +83,28 @@ def listed(batch: Batch) -> QuerySet[BatchItem]:
 
 
 def digest_of(batch: Batch) -> str:
-    """A digest of everything that the second person judges, so that any later change of it is noticed."""
+    """A digest of everything that the second person judges, so that any later change of it is noticed.
+
+    Over the inputs and not over their seals, so that it outlives a rotation of the keys; keyed, since it stands in addresses.
+    """
     names = ("position", "workflow_id", "instance_id", "label", "sealed_inputs")
     head = (batch.kind, str(batch.workflow_id), str(batch.contract_id), batch.reason)
     digest = hashlib.sha256(json.dumps(head).encode())
-    for row in listed(batch).order_by("position").values_list(*names).iterator(chunk_size=CHUNK):
-        digest.update(json.dumps([str(value) for value in row]).encode())
-    return digest.hexdigest()
+    for position, *row, sealed in listed(batch).order_by("position").values_list(*names).iterator(chunk_size=CHUNK):
+        judged = [position, *row, meaning(batch, position, sealed)]
+        digest.update(json.dumps([str(value) for value in judged]).encode())
+    return crypto.keyed_digest("list", digest.digest())
+
+
+def end_request(batch: Batch, *, by: User) -> None:
+    """The run was stopped, so nobody has to decide any more. Inside the caller's transaction, under the lock of the account."""
+    waiting = Approval.objects.filter(batch=batch, state=ApprovalState.WAITING)
+    ended = {"state": ApprovalState.WITHDRAWN, "decided_by": by, "decided_at": timezone.now(), "note": STOPPED}
+    if waiting.update(**ended):
+        detail = {"count": listed(batch).count(), "requester": str(batch.actor)}
+        audit.record(
+            "approval.withdrawn", actor=by, account=batch.account, subject=batch, reason=STOPPED, detail=detail
+        )
 
 
 def _strictest(rows: QuerySet[Policy]) -> Policy | None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from dashboard import crypto
 from dashboard.models import ApprovalState, Batch, BatchItem, BatchState, Contract, ItemState, Membership, Sheet
 from dashboard.services import audit, contracts, input_rules, sheet_duplicates
-from dashboard.services.batch_states import inputs_place
+from dashboard.services.batch_inputs import inputs_place
 from dashboard.services.errors import Refused
 from dashboard.services.input_values import Spec, asked, quoted
 from dashboard.services.instances import lock_mirror

@@ -70,6 +70,7 @@ def confirm(request: PersonRequest, batch_id: str) -> HttpResponse:
     form = BatchForm(
         request.POST if request.method == "POST" else None,
         is_required=batch.kind == Kind.CANCEL,
+        is_judged=second_person.is_let_go(batch),
         initial={"reason": batch.reason},
     )
 

@@ -1,0 +1,112 @@
+"""What an approval holds to: the list and the reason that were judged, through a rotation of keys and up to the start or a stop."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from dashboard import crypto
+from dashboard.models import Approval, AuditEntry, Batch, BatchItem, BatchState, Contract, Membership, Policy, Role
+from dashboard.services import approvals, batches, rotation, second_person
+from dashboard.services.errors import NeedsSecondPerson, Refused
+from tests.factories import person
+from tests.services.bulk import sheet_batch
+from tests.services.conftest import new_key
+
+NEW = base64.b64encode(b"a newer key of thirty-two bytes!").decode()
+
+
+@pytest.fixture
+def batch(ada: Membership, contract: Contract) -> Batch:
+    """Two triggers with sealed inputs that need a second person."""
+    Policy.objects.create(account=ada.account, kind="trigger", least_count=2, created_by=ada.user)
+    return sheet_batch(ada, contract, ["Bulk 1", "Bulk 2"])
+
+
+@pytest.fixture
+def asked(batch: Batch, ada: Membership) -> Approval:
+    return approvals.ask(batch, membership=ada, reason="New suppliers", key=new_key())
+
+
+@pytest.fixture
+def colleague(ada: Membership) -> Membership:
+    found = person(ada.account, Role.OPERATOR, name="Cora Colleague")
+    return Membership.objects.select_related("user__connection", "account").get(pk=found.pk)
+
+
+def approve(approval: Approval, by: Membership) -> Approval:
+    fresh = Approval.objects.select_related("batch__actor").get(pk=approval.pk)
+    return approvals.approve(fresh, membership=by, seen=approval.list_digest)
+
+
+def rotated(settings: Any) -> None:
+    settings.TOKEN_KEYS = [NEW, *settings.TOKEN_KEYS]
+    rotation.rotate()
+    settings.TOKEN_KEYS = [NEW]
+
+
+def test_a_rotation_of_keys_voids_no_request(
+    asked: Approval, batch: Batch, colleague: Membership, settings: Any
+) -> None:
+    """O-11: what is judged are the inputs, however they are sealed."""
+    before = set(BatchItem.objects.filter(batch=batch).values_list("sealed_inputs", flat=True))
+    rotated(settings)
+    assert before.isdisjoint(BatchItem.objects.filter(batch=batch).values_list("sealed_inputs", flat=True))
+    approve(asked, colleague)
+    assert Batch.objects.get().state == BatchState.RUNNING
+
+
+@pytest.mark.parametrize("change", ["another value", "the other row's seal", "no key opens it", "erased"])
+def test_any_change_of_an_input_voids_the_request(
+    asked: Approval, batch: Batch, colleague: Membership, change: str
+) -> None:
+    first, second = BatchItem.objects.filter(batch=batch).order_by("position")
+    sealed = {
+        "another value": crypto.seal(json.dumps({"Supplier": "Other"}), *batches.inputs_place(batch, 1)),
+        "the other row's seal": second.sealed_inputs,
+        "no key opens it": first.sealed_inputs[:-4] + "AAAA",
+        "erased": "",
+    }
+    BatchItem.objects.filter(pk=first.pk).update(sealed_inputs=sealed[change])
+    with pytest.raises(Refused, match="was changed"):
+        approve(asked, colleague)
+    assert Batch.objects.get().state == BatchState.PLANNED
+
+
+def test_the_digest_in_the_address_cannot_be_made_from_the_list_alone(
+    asked: Approval, batch: Batch, settings: Any
+) -> None:
+    """V-4: it stands in addresses and logs, and inputs are easily guessed."""
+    settings.SECRET_KEY = "another secret of fifty characters, for this test only"
+    assert second_person.digest_of(batch) != asked.list_digest
+
+
+def test_the_reason_that_was_approved_stays(asked: Approval, batch: Batch, ada: Membership) -> None:
+    """A-1: nobody starts under a reason that the second person did not see."""
+    Approval.objects.update(state="approved")
+    started = batches.confirm(batch, membership=ada, key=new_key(), reason="Something else")
+    assert started.reason == "New suppliers"
+    assert AuditEntry.objects.get(action="batch.confirmed").reason == "New suppliers"
+
+
+def test_a_planned_run_that_is_stopped_ends_its_request(
+    asked: Approval, batch: Batch, ada: Membership, colleague: Membership
+) -> None:
+    """A-1: nobody is asked any more, and the audit says since when."""
+    assert approvals.waiting_for(colleague).exists()
+    batches.stop(batch, membership=ada, reason="Wrong file")
+    asked.refresh_from_db()
+    assert (asked.state, asked.decided_by, asked.note) == ("withdrawn", ada.user, second_person.STOPPED)
+    assert AuditEntry.objects.filter(action="approval.withdrawn").count() == 1
+    assert not approvals.waiting_for(colleague).exists()
+    with pytest.raises(Refused):
+        approve(asked, colleague)
+
+
+def test_what_a_stop_left_unsent_is_not_let_go_by_the_ended_request(
+    asked: Approval, batch: Batch, ada: Membership
+) -> None:
+    batches.stop(batch, membership=ada)
+    with pytest.raises(NeedsSecondPerson):
+        batches.retry(batch, membership=ada, key=new_key())
