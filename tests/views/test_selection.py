@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.models import Batch, InstanceState, Membership, Rights, Workflow, WorkflowState
-from dashboard.services import selections
+from dashboard.models import AuditEntry, Batch, InstanceState, KeyInput, Membership, Rights, Workflow, WorkflowState
+from dashboard.services import findable, selections
 from tests.factories import InstanceFactory, WorkflowFactory, lists
 
 LIST = reverse("instances")
@@ -88,6 +89,23 @@ def test_all_matching_takes_the_filter_from_the_address_and_says_it_in_words(con
     assert answer.status_code == 302
     assert batch.total == 30
     assert batch.described == "in progress, name has: alpha, started from: 1 Jan 2020"
+
+
+def test_a_selection_by_a_key_input_keeps_neither_its_value_nor_its_digest(console: Client, seen: Workflow) -> None:
+    """V-4: what somebody searched for is personal data; the list that was frozen is what counts."""
+    row = InstanceFactory(workflow=seen, trigger_inputs={"Supplier": "Amara Okafor"})
+    key_input = KeyInput.objects.create(
+        workflow=seen, name="Supplier", made_with=findable.made_with(), filled_at=timezone.now()
+    )
+    findable.store_keys([row], only=key_input)
+    digest = findable.digest_of(seen.account_id, "Supplier", "Amara Okafor")
+    assert console.post(f"{SELECT}?key=Supplier:{digest}", {"all": "1"}).status_code == 302
+    batch = Batch.objects.get()
+    assert batch.total == 1
+    kept = f"{Batch.objects.values().get()} {list(AuditEntry.objects.values())}"
+    assert "equals a value you searched for" in kept
+    assert "Amara" not in kept
+    assert digest not in kept
 
 
 def test_all_matching_on_the_page_of_a_workflow_stays_in_that_workflow(console: Client, seen: Workflow) -> None:
