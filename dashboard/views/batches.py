@@ -155,6 +155,14 @@ def standing(batch: Batch, membership: Membership) -> dict[str, Any]:
     }
 
 
+def _may_change_rows(batch: Batch) -> bool:
+    """Whether the rows of a file were checked, and nobody has started them or was asked to judge them."""
+    approval = getattr(batch, "approval", None)
+    is_asked_for = approval is not None and approval.state in (ApprovalState.WAITING, ApprovalState.APPROVED)
+    is_checked = batch.source == Batch.Source.SHEET and batch.frozen_at is not None
+    return is_checked and batch.state == BatchState.PLANNED and not is_asked_for
+
+
 def ways(batch: Batch, membership: Membership, counts: Counts) -> dict[str, Any]:
     """What can be done with it now, and why this person cannot."""
     state, is_undoable = batch.state, batch_lists.is_undoable(batch)
@@ -166,6 +174,7 @@ def ways(batch: Batch, membership: Membership, counts: Counts) -> dict[str, Any]
         "why_not": why_not,
         "why_no_retry": why_not or not_mine,
         "undo_seconds": max(1, round(left)) if is_undoable else 0,
+        "can_check": _may_change_rows(batch),
         "can_pause": state == BatchState.RUNNING,
         "can_resume": state == BatchState.PAUSED,
         "can_stop": state in (BatchState.PLANNED, BatchState.RUNNING, BatchState.PAUSED) and not is_undoable,

@@ -4,12 +4,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from dashboard.models import Batch, Contract, Membership, Operation, Workflow
+from dashboard.models import Approval, Batch, Contract, Membership, Operation, Workflow
 from dashboard.services import contracts
 from maestro_api.simulator import Simulator
 from tests.factories import lists
@@ -66,6 +68,22 @@ def test_a_row_is_shown_as_the_json_that_will_be_sent(
     assert set(shown["trigger_inputs"]) <= {spec["name"] for spec in bulk.specs}
     for other in (0, 99, 10**30):
         assert browser_of_ada.get(reverse("batch-item", args=[prepared.pk, other])).status_code == 404
+
+
+def test_the_page_of_a_checked_run_leads_back_to_its_check_until_somebody_is_asked(
+    browser_of_ada: Client, prepared: Batch
+) -> None:
+    """Rows can be corrected as long as nobody judges or started them."""
+    page, check = reverse("batch", args=[prepared.pk]), reverse("batch-check", args=[prepared.pk])
+    assert check in browser_of_ada.get(page).content.decode()
+    later = timezone.now() + timedelta(hours=1)
+    approval = Approval.objects.create(batch=prepared, expires_at=later, list_digest="0" * 64)
+    for state, is_open in (("waiting", False), ("approved", False), ("declined", True)):
+        Approval.objects.filter(pk=approval.pk).update(state=state)
+        assert (check in browser_of_ada.get(page).content.decode()) is is_open
+        assert (browser_of_ada.get(check).status_code == 200) is is_open
+    Batch.objects.filter(pk=prepared.pk).update(state="running", confirmed_at=timezone.now())
+    assert check not in browser_of_ada.get(page).content.decode()
 
 
 def test_a_row_with_errors_says_why_it_cannot_go(browser_of_ada: Client, prepared: Batch) -> None:
