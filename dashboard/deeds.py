@@ -64,7 +64,7 @@ WORDS = {
     "workflow.resume_unknown": "Resumed workflow, no answer",
     "approval.approved": "Approved a bulk run",
     "approval.asked": "Asked for a second person",
-    "approval.broken": "Started without a second person",
+    "approval.broken": "Let go without a second person",
     "approval.declined": "Declined a bulk run",
     "approval.expired": "Let a request for a second person expire",
     "approval.inputs_read": "Looked at inputs of a bulk run",

@@ -204,6 +204,14 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
     return approval
 
 
+def waits_for(approval: Approval) -> str:
+    """What the requester still has to do with what was let go: "start" or "retry"; empty where it was started since it was asked for."""
+    batch = approval.batch
+    if batch.confirmed_at is not None and batch.confirmed_at >= approval.asked_at:
+        return ""
+    return {BatchState.PLANNED: "start", BatchState.DONE: "retry"}.get(BatchState(batch.state), "")
+
+
 def start(approval: Approval, requester: Membership) -> None:
     """Begin what was let go, as the person who asked for it; the list of a retry waits for that person's own click."""
     if approval.batch.state == BatchState.PLANNED:

@@ -251,7 +251,7 @@ def _of_approval(approval: Approval) -> Need:
 
 def _of_broken(approval: Approval) -> Need:
     batch = approval.batch
-    story = f"Started by {approval.decided_by} without a second person: {approval.note}"
+    story = f"Let go by {approval.decided_by} without a second person: {approval.note}"
     return Need(batch.name, approval.look, story, approval.decided_at, str(batch.workflow or ""), approval=approval)
 
 

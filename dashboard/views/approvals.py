@@ -13,7 +13,6 @@ from dashboard import htmx, permissions, stamps
 from dashboard.forms.approvals import ApproveForm, DeclineForm, RowForm
 from dashboard.forms.confirm import ConfirmForm
 from dashboard.models import (
-    ACTIVE_BATCHES,
     Approval,
     ApprovalState,
     Batch,
@@ -87,6 +86,7 @@ def about(request: PersonRequest, approval: Approval) -> dict[str, Any]:
         "obstacle": obstacle,
         "is_mine": batch.actor_id == mine.user_id,
         "is_waiting": approvals.is_waiting(approval),
+        "waits_for": approvals.waits_for(approval),
         "may_break": permissions.can(mine, "batch.break_glass"),
         "may_read": not obstacle or batch.actor_id == mine.user_id,
         **pager(request, page, 0),
@@ -102,7 +102,8 @@ def approve(request: PersonRequest, approval_id: int) -> HttpResponse:
         request.POST if request.method == "POST" else None, initial={"seen": request.GET.get("seen", "")}
     )
     effects = [{"icon": "person", "text": _starts(approval.batch)}, *HAPPENS[approval.batch.kind]]
-    question = _question(approval, f"Approve: {approval.batch.name}?", "Approve and start", effects, tone="primary")
+    verb = "Approve and start" if approval.batch.state == BatchState.PLANNED else "Approve"
+    question = _question(approval, f"Approve: {approval.batch.name}?", verb, effects, tone="primary")
 
     def act(cleaned: dict[str, str]) -> Approval:
         return approvals.approve(
@@ -160,7 +161,7 @@ def inputs(request: PersonRequest, approval_id: int) -> HttpResponse:
 def _starts(batch: Batch) -> str:
     if batch.state == BatchState.PLANNED:
         return f"It starts at once, with the connection to Docusign of {batch.actor}."
-    return f"{batch.actor} can send it then, with their own connection to Docusign."
+    return f"{batch.actor} can then send again what did not run, with their own connection to Docusign."
 
 
 def _then(item: BatchItem) -> Look | None:
@@ -202,13 +203,15 @@ def name_of_place(item: BatchItem) -> str:
 
 def _told(request: PersonRequest, question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
     """What became of it, on its own page."""
-    batch = approval.batch
-    batch.refresh_from_db(fields=["state"])
-    has_started = batch.state in ACTIVE_BATCHES
-    # The list of a retry, or one that was stopped meanwhile, waits for its own person.
-    approved = "The bulk run has started." if has_started else f"{batch.actor} can send it now."
+    actor = approval.batch.actor
+    approval.batch.refresh_from_db(fields=["state", "confirmed_at"])
+    approved = {
+        "": "The bulk run has started.",
+        "start": f"{actor} can start it now.",
+        "retry": f"{actor} can now send again what did not run.",
+    }
     said = {
-        ApprovalState.APPROVED: f"Approved. {approved}",
+        ApprovalState.APPROVED: f"Approved. {approved[approvals.waits_for(approval)]}",
         ApprovalState.DECLINED: "Declined. Nothing was sent.",
         ApprovalState.WITHDRAWN: "Withdrawn. Nothing was sent.",
     }

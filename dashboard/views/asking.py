@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from dashboard import htmx
 from dashboard.forms.approvals import AskForm, BreakGlassForm
 from dashboard.forms.confirm import ConfirmForm
-from dashboard.models import Approval, Batch
+from dashboard.models import Approval, Batch, BatchState
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import approvals, batch_preview, second_person
@@ -33,7 +33,7 @@ def ask(request: PersonRequest, batch_id: str) -> HttpResponse:
     effects = [
         {"icon": "person", "text": "Somebody else looks at the list and your reason, and decides. You cannot."},
         {"icon": "lock", "text": "The list stays as it is. Any change of it makes the request void."},
-        {"icon": "play", "text": "Once approved it starts at once, with your connection to Docusign."},
+        {"icon": "play", "text": _then(batch)},
     ]
     if policy:
         effects.insert(0, {"icon": "info", "text": second_person.needs_sentence(policy)})
@@ -47,8 +47,20 @@ def ask(request: PersonRequest, batch_id: str) -> HttpResponse:
 
 
 def _asked(request: PersonRequest, _question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
-    messages.success(request, "Asked. It starts as soon as somebody else approves it.")
+    is_retry = approval.batch.state == BatchState.DONE
+    then = (
+        "Once somebody else approves it, you can send it again."
+        if is_retry
+        else "It starts as soon as somebody else approves it."
+    )
+    messages.success(request, f"Asked. {then}")
     return htmx.go(request, reverse("approval", args=[approval.pk]))
+
+
+def _then(batch: Batch) -> str:
+    if batch.state == BatchState.PLANNED:
+        return "Once approved it starts at once, with your connection to Docusign."
+    return "Once approved you can send again what did not run, with your connection to Docusign."
 
 
 @requires("batch.break_glass")
@@ -59,7 +71,7 @@ def break_glass(request: PersonRequest, batch_id: str) -> HttpResponse:
     effects = [
         {
             "icon": "warning",
-            "strong": "It starts without a second person.",
+            "strong": f"{_goes(batch)} without a second person.",
             "text": "Your name and your reason stay on its page, on the overview of others and in the audit.",
         },
         {"icon": "person", "text": f"It runs with the connection to Docusign of {batch.actor}."},
@@ -67,8 +79,9 @@ def break_glass(request: PersonRequest, batch_id: str) -> HttpResponse:
     ]
     initial = {"seen": second_person.digest_of(batch)}
     form = BreakGlassForm(request.POST if request.method == "POST" else None, initial=initial)
+    verb = "Start" if batch.state == BatchState.PLANNED else "Let it go"
     question = replace(
-        _question(batch, effects), title=f"Start without a second person: {batch.name}?", verb="Start without one"
+        _question(batch, effects), title=f"{verb} without a second person: {batch.name}?", verb=f"{verb} without one"
     )
 
     def act(cleaned: dict[str, str]) -> Approval:
@@ -79,8 +92,13 @@ def break_glass(request: PersonRequest, batch_id: str) -> HttpResponse:
     return answer(request, question, form, act, _broken)
 
 
+def _goes(batch: Batch) -> str:
+    return "It starts" if batch.state == BatchState.PLANNED else f"{batch.actor} can send again what did not run"
+
+
 def _broken(request: PersonRequest, _question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
-    messages.warning(request, "Started without a second person. Everybody who sees the bulk run can see that.")
+    went = "Let go" if approval.batch.state == BatchState.DONE else "Started"
+    messages.warning(request, f"{went} without a second person. Everybody who sees the bulk run can see that.")
     return htmx.go(request, reverse("approval", args=[approval.pk]))
 
 

@@ -239,3 +239,70 @@ def test_an_instance_that_its_requester_may_not_see_any_more_is_not_shown(
     assert "not visible to you" in said
     assert "Canary" not in said
     assert str(row.pk) not in said
+
+
+def said_after(client: Client, url: str, **fields: str) -> str:
+    """What the page says that an answered question leads to."""
+    return client.post(url, {"key": key(), **fields}, follow=True).content.decode()
+
+
+@pytest.fixture
+def unsent(approval: Approval) -> Batch:
+    """The same list, started a day ago and stopped before anything was sent, as nobody asked for it."""
+    batch, a_day_ago = approval.batch, timezone.now() - timedelta(days=1)
+    approval.delete()
+    batch.items.update(state="not_sent")
+    Batch.objects.filter(pk=batch.pk).update(state=BatchState.DONE, confirmed_at=a_day_ago, ended_at=a_day_ago)
+    return Batch.objects.get(pk=batch.pk)
+
+
+def test_each_question_says_whether_it_starts_or_may_be_sent_again(
+    approval: Approval, requester: Membership, colleague: Membership, signed_in: SignIn
+) -> None:
+    asking = signed_in(requester).get(reverse("batch-ask", args=[approval.batch_id]), follow=True)
+    assert asking.redirect_chain == [(page(approval), 302)]
+    client = signed_in(colleague)
+    assert "Approve and start" in client.get(page(approval, "approval-approve")).content.decode()
+    said = said_after(client, page(approval, "approval-approve"), seen=approval.list_digest)
+    assert "Approved. The bulk run has started." in said
+    assert "did not run" not in said
+
+
+def test_an_approved_retry_is_not_called_started(
+    unsent: Batch, requester: Membership, colleague: Membership, signed_in: SignIn
+) -> None:
+    ask = reverse("batch-ask", args=[unsent.pk])
+    assert "it starts at once" not in signed_in(requester).get(ask).content.decode()
+    asked = said_after(signed_in(requester), ask, reason="New suppliers")
+    assert "you can send it again" in asked
+    approval, client = Approval.objects.get(), signed_in(colleague)
+    assert "Approve and start" not in client.get(page(approval, "approval-approve")).content.decode()
+    said = said_after(client, page(approval, "approval-approve"), seen=approval.list_digest)
+    assert "Approved. Oskar Operator can now send again what did not run." in said
+    assert "has started" not in said
+    assert reverse("batch-retry", args=[unsent.pk]) in signed_in(requester).get(page(approval)).content.decode()
+    assert Batch.objects.get().state == BatchState.DONE
+
+
+def test_a_retry_without_a_second_person_is_not_called_started(
+    unsent: Batch, requester: Membership, signed_in: SignIn
+) -> None:
+    client = signed_in(person(requester.account, Role.ADMIN, name="Alma Admin"))
+    glass = reverse("batch-break-glass", args=[unsent.pk])
+    asked = client.get(glass).content.decode()
+    assert "Let it go without one" in asked
+    assert "It starts" not in asked
+    said = said_after(client, glass, reason="Nobody is here", seen=second_person.digest_of(unsent))
+    assert "Let go without a second person." in said
+    assert "Started" not in said.partition("<aside")[0].partition("<main")[2]
+
+
+def test_the_question_of_an_approved_run_shows_the_reason_and_takes_no_other(
+    approval: Approval, requester: Membership, signed_in: SignIn
+) -> None:
+    Approval.objects.update(state="approved")
+    client, confirm = signed_in(requester), reverse("batch-confirm", args=[approval.batch_id])
+    assert "The list was let go with this reason" in client.get(confirm).content.decode()
+    assert client.post(confirm, {"key": key(), "reason": "Another"}).status_code == 302
+    assert (Batch.objects.get().state, Batch.objects.get().reason) == (BatchState.RUNNING, "New suppliers")
+    assert client.post(confirm, {"key": key()}).status_code == 302  # the same form once more (U-7)
