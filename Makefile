@@ -18,11 +18,11 @@ demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
 test: .venv/dev test-tools lint
-	.venv/bin/python -m pytest -n 3 --dist loadgroup
-	.venv/bin/python -m tests.postgres pytest -n 2 --dist worksteal -m "not browser and not processes" --ignore tests/maestro_api
+	.venv/bin/python -m pytest -n 3
+	.venv/bin/python -m tests.postgres pytest -n 2 -m "not browser and not processes" --ignore tests/maestro_api
 
 coverage: .venv/dev test-tools
-	.venv/bin/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+	.venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 lint: .venv/dev
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/djlint --lint templates --quiet

@@ -7,6 +7,7 @@ import responses
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
+from xdist.scheduler import LoadScopeScheduling
 
 from dashboard import append_only, facts
 from dashboard.models import Account, Membership, Rights, Role
@@ -16,6 +17,17 @@ from maestro_api.simulator.inprocess import install
 from tests.factories import AccountFactory, person, sealed_tokens
 
 SIMULATOR_URL = "http://127.0.0.1:9000"
+
+
+class OneBrowser(LoadScopeScheduling):
+    """Each test goes to whichever process is free; those of the browser to one, so that one console and one Chromium serve them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:
+    return OneBrowser(config, log)
 
 
 @pytest.fixture(autouse=True)
