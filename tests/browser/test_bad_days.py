@@ -120,8 +120,12 @@ def test_pages_stay_up_with_their_age_while_docusign_is_down(broken: RunningCons
     page.goto(f"{broken.url}/instances/{instance['id']}/cancel/")
     page.get_by_label("Reason").fill("On a bad day")
     page.get_by_role("button", name="Cancel 1 instance").click()
-    page.locator("main").get_by_role("button", name="Cancel now").click()
-    expect(page.locator("main")).to_contain_text("could not be asked for the present state")
+    told = page.locator("main").get_by_text("could not be asked for the present state").first
+    now = page.locator("main").get_by_role("button", name="Cancel now")
+    expect(now.or_(told).first).to_be_visible()
+    if now.is_visible():  # on a slow machine the window may be over by now
+        now.click()
+    expect(told).to_be_visible(timeout=60_000)
     assert [each for each in broken.ledger("POST", "/actions/cancel") if each["status"] == 200] == []
 
 

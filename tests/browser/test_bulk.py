@@ -63,11 +63,11 @@ def test_ticks_tell_how_many_and_survive_what_changes_meanwhile(console: Running
     assert head.evaluate("box => box.indeterminate")
     ticked = boxes(page).nth(1).input_value()
     other = boxes(page).nth(4).input_value()
-    console.control("POST", f"/instances/{other}", {"last_completed_step_name": "Seen by a tick"})
+    console.control("POST", f"/instances/{other}", {"name": "Seen by a tick"})
     row = page.locator(f'tr[data-id="{other}"]')
     wait_until(
         "the mirror knows",
-        lambda: console.query("SELECT 1 FROM dashboard_instance WHERE last_completed_step_name = 'Seen by a tick'"),
+        lambda: console.query("SELECT 1 FROM dashboard_instance WHERE name = 'Seen by a tick'"),
         seconds=60,
     )
     page.evaluate("document.dispatchEvent(new Event('instanceChanged'))")
