@@ -179,9 +179,10 @@ def test_nothing_scrolls_sideways_at_320_pixels(
     assert wide == {}
 
 
-# Text inside main that takes no place although nothing means to hide it.
+# Text inside main that takes no place although nothing means to hide it; paper has no controls, so neither ticks nor actions.
 LOST_TEXT = """() => [...document.querySelectorAll("main :is(h1, h2, h3, th, td, dt, dd, p, label)")]
-    .filter((each) => each.textContent.trim() && !each.closest(".vh, [hidden], details:not([open]), [popover], thead, .c-actions, .filters")
+    .filter((each) => each.textContent.trim()
+        && !each.closest(".vh, [hidden], details:not([open]), [popover], thead, .c-actions, .c-tick, .filters")
         && !each.querySelector(":scope > .vh:only-child"))
     .filter((each) => !each.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
     .map((each) => `${each.tagName} ${each.className} ${each.textContent.trim().slice(0, 40)}`)"""
