@@ -87,23 +87,20 @@ class Demo:
                 [python, manage, "simulator", "--port", str(self.simulator_port), *self.simulator_args],
                 variables,
             )
-            appointed = [word for account in self.accounts for word in ("--account", account)]
-            for command in (
-                ["migrate", "--verbosity", "0"],
-                ["make_admin", self.admin, *appointed],
-                ["collectstatic", "--noinput", "--verbosity", "0"],
-            ):
-                subprocess.run(  # noqa: S603  # our own commands
-                    [python, manage, *command], env=dict(variables), check=True, stdout=subprocess.DEVNULL
-                )
+            prepared = subprocess.run(  # noqa: S603  # our own command
+                [python, manage, "prepare_demo", self.admin, *self.accounts],
+                env=dict(variables),
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
             self._wait("simulator", f"{self.simulator_url}/_control/state")
             self._start("worker", [python, manage, "work"], variables)
             bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--workers", "2", "--threads", "4"]
-            self._start(
-                "console", [python, "-m", "gunicorn", "dashboard.wsgi", *bind, "--log-level", "warning"], variables
-            )
+            served = ["dashboard.wsgi", *bind, "--preload", "--log-level", "warning"]
+            self._start("console", [python, "-m", "gunicorn", *served], variables)
             self._wait("console", f"{self.url}/readyz")
-            self._connect(variables)
+            self._connect(prepared.stdout.strip(), variables)
             self.say(f"Console ready: {self.url}")
             self._watch()
         except subprocess.CalledProcessError as error:
@@ -111,12 +108,10 @@ class Demo:
         finally:
             self.stop()
 
-    def _connect(self, variables: Mapping[str, str]) -> None:
+    def _connect(self, hook: str, variables: Mapping[str, str]) -> None:
         """Let the simulator send its events of the first account here, signed with a key that both know."""
-        command = [sys.executable, str(self.base / "manage.py"), "create_hook", self.accounts[0]]
-        made = subprocess.run(command, env=dict(variables), check=True, capture_output=True, text=True)  # noqa: S603  # our own command
         wanted = {
-            "url": made.stdout.strip(),
+            "url": hook,
             "keys": [variables["CONNECT_HMAC_KEYS"]],
             "account_id": self.accounts[0],
         }

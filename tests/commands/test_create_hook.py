@@ -65,5 +65,6 @@ def test_in_the_demo_an_event_changes_its_row_within_seconds() -> None:
                 "select 1 from dashboard_instance where id = ? and status <> 'in_progress' and read_at > ''", chosen
             ),
         )
-        states = demo.query("select state, key_label from dashboard_delivery where instance_id = ?", chosen)
-        assert ("applied", "CONNECT_HMAC_KEYS, key 1") in states
+        delivered = "select state, key_label from dashboard_delivery where instance_id = ?"
+        applied = ("applied", "CONNECT_HMAC_KEYS, key 1")
+        assert wait_until("the event is done with", lambda: applied in demo.query(delivered, chosen))

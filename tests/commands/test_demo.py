@@ -2,12 +2,16 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
+from maestro_api.simulator import MAIN_ACCOUNT_ID
 from tests.processes import RunningConsole, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
@@ -31,13 +35,12 @@ def living(pids: list[int]) -> list[int]:
     return [pid for pid in pids if is_alive(pid)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_every_part_of_the_demo(demo: RunningConsole, number: signal.Signals) -> None:
+def test_ctrl_c_ends_every_part_of_the_demo(demo: RunningConsole) -> None:
     parts = demo.pids()
     assert all(parts.values()), parts
     children = [pid for pids in parts.values() for pid in pids]
     assert demo.process is not None
-    demo.process.send_signal(number)
+    demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(30) == 0
     assert "Demo ended." in demo.output.read_text()
     wait_until("every child ended", lambda: not living(children), seconds=10)
@@ -63,9 +66,15 @@ def test_the_demo_ends_and_says_why_when_a_part_ends_by_itself(demo: RunningCons
     wait_until("every child ended", lambda: not living(children), seconds=10)
 
 
-def test_the_demo_says_when_a_port_is_taken(demo: RunningConsole) -> None:
-    other = RunningConsole("--instances=5", "--workflows=3")
-    other._command[other._command.index("--simulator-port") + 1] = str(demo.simulator_port)
-    with pytest.raises(AssertionError, match="ended while starting"):
-        other.__enter__()
-    assert all(demo.pids().values())
+def test_the_demo_says_when_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        demo = RunningConsole("--instances=5", "--workflows=3")
+        demo._command[demo._command.index("--simulator-port") + 1] = str(taken.getsockname()[1])
+        with pytest.raises(AssertionError, match="ended while starting"):
+            demo.__enter__()
+
+
+def test_nothing_but_a_demo_is_prepared_as_one(settings: Any) -> None:
+    settings.DOCUSIGN_ENVIRONMENT = "demo"
+    with pytest.raises(CommandError, match="Only a demo is prepared this way"):
+        call_command("prepare_demo", "a1000000-5eed-4a01-8c01-0a1b2c3d4e01", MAIN_ACCOUNT_ID)
