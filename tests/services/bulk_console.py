@@ -13,12 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from maestro_api.simulator import Simulator, SimulatorServer
-from tests.services.file_console import FileConsole, until
+from tests.services.file_console import KEYS, FileConsole, until
 
-KEYS = {
-    "DJANGO_SECRET_KEY": "tests-only-secret-key-that-is-long-enough-to-pass-the-start-checks",
-    "TOKEN_KEYS": "dGVzdHMtb25seS10b2tlbi1rZXktMzItYnl0ZXMhISE=",
-}
 TRIGGER = "/actions/trigger"
 CREATE = """
 from tests.services.bulk import sheet_batch, started

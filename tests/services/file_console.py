@@ -3,17 +3,25 @@
 The one rule: the processes are the product's own commands and services over real files and real sockets; only the test interferes.
 """
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from maestro_api.simulator import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SimulatorServer
 
 ROOT = Path(__file__).resolve().parents[2]
+KEYS = {
+    "DJANGO_SECRET_KEY": "tests-only-secret-key-that-is-long-enough-to-pass-the-start-checks",
+    "TOKEN_KEYS": "dGVzdHMtb25seS10b2tlbi1rZXktMzItYnl0ZXMhISE=",
+}
 PRELUDE = """
 import json, sys, threading
 import django
@@ -26,7 +34,6 @@ from dashboard.services.worker_jobs import PEOPLE
 """
 PREPARE = """
 from tests.factories import AccountFactory, person, sealed_tokens
-call_command("migrate", verbosity=0, skip_checks=True)
 pair = json.loads(sys.argv[1])
 account = AccountFactory(id=sys.argv[2], resend_allowed=True)
 membership = person(account, Role.OPERATOR, sub=pair["user_id"], name="Ada Admin")
@@ -46,10 +53,23 @@ def trigger(key):
 """
 
 
+@cache
+def empty_database() -> Path:
+    """A file with all tables and no rows; migrated once a process, since each console begins with a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="maestro-tables-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = {"DJANGO_SETTINGS_MODULE": "dashboard.settings", "DATABASE_URL": f"sqlite:///{folder / 'empty.sqlite3'}"}
+    environment = KEYS | dict(os.environ) | {"DOCUSIGN_ENVIRONMENT": "simulator"} | settings
+    command = [sys.executable, "-c", PRELUDE + 'call_command("migrate", verbosity=0, skip_checks=True)']
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return folder / "empty.sqlite3"
+
+
 class FileConsole:
     """Database and queue in a folder, against a simulator on a port."""
 
     def __init__(self, folder: Path, simulator: SimulatorServer | None = None) -> None:
+        shutil.copy(empty_database(), folder / "console.sqlite3")
         self.simulator = simulator
         self.environment = dict(os.environ) | {
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",

@@ -117,7 +117,6 @@ def test_an_entry_says_who_from_where_and_to_what() -> None:
 def test_sixteen_writers_keep_one_chain(tmp_path: Path) -> None:
     """A-4: four processes with four threads each write 25 entries at the same time; no fork, no gap."""
     console = FileConsole(tmp_path)
-    console.run('call_command("migrate", verbosity=0, skip_checks=True)')
     code = """
 def write():
     for number in range(25):

@@ -28,7 +28,6 @@ NEW_KEY = "the new key of thirty-two characters"
 PREPARE = """
 from tests.factories import AccountFactory
 from tests.connect_events import hook_for
-call_command("migrate", verbosity=0, skip_checks=True)
 hook_for(AccountFactory(id=sys.argv[1]), token=sys.argv[2])
 """
 ROLL = """

@@ -14,7 +14,6 @@ from tests.services.file_console import FileConsole, until
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 PREPARE = """
 from tests.factories import AccountFactory, person, sealed_tokens
-call_command("migrate", verbosity=0, skip_checks=True)
 pair = json.loads(sys.argv[1])
 membership = person(AccountFactory(id=sys.argv[2]), Role.OPERATOR, sub=pair["user_id"], name="Ada Admin")
 sealed_tokens(membership.user.connection, access=pair["access_token"], refresh=pair["refresh_token"])
