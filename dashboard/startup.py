@@ -14,6 +14,9 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 WEB_STATEMENT_SECONDS = 5
 STATEMENT_SECONDS = {"work": 60, "sync": 60, "migrate": 0, "verify_audit": 0, "rotate_key": 0}
 LOCK_SECONDS, IDLE_IN_TRANSACTION_SECONDS = 2, 10
+# Statements here read few rows by an index, but are estimated as if they read many: compiling one, or starting processes for it,
+# takes longer than running it.
+NEVER_WORTH_IT = ("jit=off", "max_parallel_workers_per_gather=0")
 
 
 def read_pem(text: str) -> str:
@@ -49,12 +52,17 @@ def read_database(env: environ.Env, name: str, *, default: str) -> dict[str, Any
 
 
 def postgres_options(arguments: list[str]) -> dict[str, Any]:
-    """Time limits of this process's sessions, by the command that it runs; 0 is no limit. A commit is on disk when it returns (D-2)."""
+    """What this process's sessions are set to: time limits by the command that it runs (0 is no limit), commits that are on disk when
+    they return (D-2), and statements that begin at once.
+    """
     command = next((each for each in arguments[1:] if not each.startswith("-")), "")
     limits = {
         "statement_timeout": STATEMENT_SECONDS.get(command, WEB_STATEMENT_SECONDS),
         "lock_timeout": LOCK_SECONDS,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_SECONDS,
     }
-    words = [f"-c {name}={seconds * 1000}" for name, seconds in limits.items()]
-    return {"options": " ".join([*words, "-c synchronous_commit=on"]), "application_name": f"console {command}".strip()}
+    words = [f"{name}={seconds * 1000}" for name, seconds in limits.items()] + [
+        "synchronous_commit=on",
+        *NEVER_WORTH_IT,
+    ]
+    return {"options": " ".join(f"-c {word}" for word in words), "application_name": f"console {command}".strip()}

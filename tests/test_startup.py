@@ -33,7 +33,12 @@ def test_locks_and_idle_transactions_are_cut_off_everywhere(command: str) -> Non
     """D-4, D-2: also for the worker; and a commit is on disk when it returns."""
     options = postgres_options(["manage.py", command])["options"]
     for word in ("lock_timeout=2000", "idle_in_transaction_session_timeout=10000", "synchronous_commit=on"):
-        assert word in options
+        assert f"-c {word}" in options
+
+
+def test_no_statement_is_compiled_or_shared_out_first() -> None:
+    options = postgres_options(["gunicorn"])["options"]
+    assert "-c jit=off -c max_parallel_workers_per_gather=0" in options
 
 
 @pytest.mark.parametrize(("is_ci", "code"), [("", 0), ("true", 1)])

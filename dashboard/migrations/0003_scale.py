@@ -473,7 +473,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="instance",
-            index=models.Index(fields=["account", "starter_order", "started_by", "id"], name="inst_starter"),
+            index=models.Index(fields=["account", "starter_order", "started_by", "id", "is_from_here"], name="inst_starter"),
         ),
         migrations.AddIndex(
             model_name="instance",

@@ -129,7 +129,7 @@ class Instance(models.Model):
             models.Index(fields=["account", "started_at", "id", "sort_at", "expires_at"], name="inst_started"),
             models.Index(fields=["account", "expires_at", "id", "sort_at", "started_at"], name="inst_expires"),
             models.Index(fields=["account", "name_order", "id"], name="inst_name"),
-            models.Index(fields=["account", "starter_order", "started_by", "id"], name="inst_starter"),
+            models.Index(fields=["account", "starter_order", "started_by", "id", "is_from_here"], name="inst_starter"),
             models.Index(fields=["account", "last_completed_step", "id"], name="inst_step"),
             models.Index(
                 fields=["account", "bucket", "sort_at", "id", "status", "started_at", "expires_at"],

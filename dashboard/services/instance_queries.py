@@ -84,6 +84,12 @@ class Way:
     def is_short(self) -> bool:
         return self.size <= GATHERED
 
+    def is_all_of(self, rows: Rows) -> bool:
+        """Whether no other condition is left, so that its size is the number of the rows."""
+        if self.by is not None or rows.elsewhere:
+            return False
+        return all(each in self.conditions or rows.implies(each) for each in rows.conditions)
+
 
 def shortest_way(rows: Rows) -> Way | None:
     """The condition that leaves the fewest rows; None where no index serves any."""
@@ -127,7 +133,10 @@ def _size(conditions: Collection[Condition], most: int) -> int:
     known = counted(tuple(conditions))
     if known is not None:
         return known
-    return capped_count(Instance.objects.filter(*(each.spelled() for each in conditions)), most)
+    rows = Instance.objects.filter(*(each.spelled() for each in conditions))
+    bounded = {each.column for each in conditions if each.test in (Test.FROM, Test.UNTIL, Test.BY)}
+    is_one_range = len(bounded) == 1 and all(each.is_equal or each.column in bounded for each in conditions)
+    return capped_count(rows, most, by=bounded if is_one_range else ())
 
 
 def counted(conditions: Sequence[Condition]) -> int | None:
@@ -265,8 +274,16 @@ class _Reading:
         return list(self._in_order(found).values_list(*self.columns)[: self.limit])
 
     def strolled(self, walk: Sequence[Condition]) -> list[tuple[Any, ...]] | None:
-        """Like a walk, but given up (None) when a long stretch does not hold enough rows."""
-        stretch = max(STRIDE, self.limit * 100)
+        """Like a walk, but given up (None) when a long stretch does not hold enough rows; tried on a shorter one first.
+
+        Finding where a stretch ends takes as long as reading it, which many rows (of an export) would feel once a batch.
+        """
+        for stretch in sorted({max(STRIDE, self.limit * 4), max(STRIDE, self.limit * 100)}):
+            if (rows := self._along(walk, stretch)) is not None:
+                return rows
+        return None
+
+    def _along(self, walk: Sequence[Condition], stretch: int) -> list[tuple[Any, ...]] | None:
         path = self._after_start(Rows(tuple(walk)).through(self._still_asked(walk)))
         far = self._in_order(path).values_list(*self.columns)[stretch : stretch + 1]
         end = next(iter(far), None)

@@ -30,7 +30,7 @@ from dashboard.models import (
 from dashboard.services import approvals, drift, grants, hook_setup, pace
 from dashboard.services.figures import in_bucket
 from dashboard.services.instance_lists import LIST_COLUMNS
-from dashboard.services.lists import COUNT_CAP
+from dashboard.services.lists import COUNT_CAP, capped_count
 from dashboard.services.marker import without_marker
 from dashboard.services.news import cursor_of
 from dashboard.services.visibility import visible_instances, visible_operations
@@ -139,7 +139,7 @@ def _own_connection(membership: Membership) -> Kind:
 
 def _unknown(membership: Membership) -> Kind:
     rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES)
-    count = rows.order_by()[: COUNT_CAP + 1].count()
+    count = capped_count(rows)
     return Kind("unknown", "unknown outcome", count, count > COUNT_CAP)
 
 
@@ -172,7 +172,7 @@ def _failed(membership: Membership) -> Kind:
 
 def _expiring(membership: Membership) -> Kind:
     rows = in_bucket(membership, Bucket.RUNNING).filter(expires_at__lte=timezone.now() + EXPIRES_SOON)
-    count = rows.order_by()[: COUNT_CAP + 1].count()
+    count = capped_count(rows, by=["expires_at"])
     return Kind("expiring", f"expiring within {EXPIRES_SOON.days} days", count, count > COUNT_CAP)
 
 

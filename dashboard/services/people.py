@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from dashboard.models import Membership, User
 from dashboard.services.suggestions import first_rows
 
@@ -17,6 +19,6 @@ def names_of(membership: Membership, ids: Iterable[str]) -> dict[str, str]:
     names = dict(known.values_list("sub", "name"))
     rest = wanted - set(names)
     if rest:
-        named = first_rows(membership, [{"started_by": person, "started_by_name__gt": ""} for person in sorted(rest)])
+        named = first_rows(membership, [(person, Q(started_by_name__gt="")) for person in sorted(rest)])
         names.update(named.order_by().values_list("started_by", "started_by_name"))
     return names

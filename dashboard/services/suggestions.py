@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery
+from django.db.models.lookups import Exact
 
 from dashboard.models import Instance, InstanceCount, Membership, Workflow
+from dashboard.services.conditions import Loose
 from dashboard.services.findable import folded
 from dashboard.services.visibility import Reach, reach_of, visible_instances, visible_workflows
 
@@ -59,11 +61,11 @@ def suggest_starters(membership: Membership, text: str) -> list[Starter]:
     reach, wanted = reach_of(membership), folded(text)
     if not reach.is_any or "\0" in text:
         return []
-    columns: list[dict[str, Any]] = [{"started_by": reach.own_id}]
+    people: list[tuple[str, Any]] = [(reach.own_id, Q())]
     if reach.is_all or reach.open_ids:
-        people = _starters(membership, wanted, SUGGESTED) if reach.is_all else _seen(membership, reach, wanted)
-        columns = [{"starter_order": name, "started_by": person} for name, person in people]
-    rows = first_rows(membership, columns)
+        named = _starters(membership, wanted, SUGGESTED) if reach.is_all else _seen(membership, reach, wanted)
+        people = [(person, Exact(Loose("starter_order"), name)) for name, person in named]
+    rows = first_rows(membership, people)
     found = [
         Starter(*row)
         for row in rows.order_by("starter_order", "started_by").values_list("started_by", "started_by_name")
@@ -72,10 +74,16 @@ def suggest_starters(membership: Membership, text: str) -> list[Starter]:
     return found[:SUGGESTED]
 
 
-def first_rows(membership: Membership, columns: Sequence[dict[str, Any]]) -> QuerySet[Instance]:
-    """For each set of values the latest row that has them and that this person may see: one query for all of them."""
+def first_rows(membership: Membership, people: Sequence[tuple[str, Any]]) -> QuerySet[Instance]:
+    """For each person who started instances, and what else is asked of a row, the latest such row that this person may see.
+
+    One query for all of them, by the index that has the rows of a person in order; so no other index may serve what else is asked.
+    """
     visible = visible_instances(membership)
-    latest = [Subquery(visible.filter(**each).order_by("-sort_at", "-pk").values("pk")[:1]) for each in columns]
+    latest = [
+        Subquery(visible.filter(asked, started_by=person).order_by("-sort_at", "-pk").values("pk")[:1])
+        for person, asked in people
+    ]
     return visible.filter(pk__in=latest) if latest else visible.none()  # type: ignore[misc]  # a list of subqueries is taken
 
 

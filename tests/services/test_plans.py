@@ -13,17 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.models import Instance, InstanceState, Membership, Rights, Role, Workflow, bucket_of
-from dashboard.services import findable, instance_lists, tallies
+from dashboard.services import findable, instance_lists, suggestions, tallies
 from dashboard.services.instance_lists import ORDERS, Search
 from tests.factories import AccountFactory, WorkflowFactory, person
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.skipif(
-        connection.vendor != "sqlite",
-        reason="only SQLite tells its way apart from sizes",
-    ),
-]
+pytestmark = pytest.mark.django_db
 ROWS, OWN = 1_500, 60
 QUERIES = 16
 
@@ -31,6 +25,9 @@ QUERIES = 16
 @pytest.fixture
 def people(db: None) -> dict[str, Membership]:
     """An admin, and somebody with a few rows of many."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:  # making the rows takes long on a busy machine
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     dice, now = random.Random(5), timezone.now()
     account = AccountFactory()
     workflows = [WorkflowFactory(account=account) for _ in range(8)]
@@ -57,6 +54,9 @@ def people(db: None) -> dict[str, Membership]:
     tallies.note([], [tallies.standing_of(row) for row in rows])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+        if connection.vendor == "postgresql":  # which would rather read the whole of so small a table
+            for way in ("seqscan", "sort", "hashjoin", "mergejoin"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")
     return found
 
 
@@ -77,6 +77,32 @@ def single_filters() -> Iterator[Search]:
             yield Search(**each, sort=column if (place + number) % 2 else f"-{column}")
 
 
+def scans_of(sql: str) -> list[str]:
+    """Steps that read all instances."""
+    if connection.vendor == "sqlite":
+        return [step for step in plan_of(sql) if step.startswith("SCAN dashboard_instance") and "pieces" not in step]
+    if '"dashboard_instancename"' in sql:  # half of so few rows hold a name, so reading all is shorter
+        return []
+    lines = plan_of(sql)
+    return [
+        line
+        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        if re.search(r"Scan.* on (dashboard_instance|inst_\w+|dashboard_instance_\w+)\b", line)
+        and "Bitmap Heap Scan" not in line
+        and "Index Cond:" not in after
+    ]
+
+
+def plan_of(sql: str) -> list[str]:
+    """The steps of a statement, as the database tells them."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            return [row[3] for row in cursor.fetchall()]
+        cursor.execute(f"EXPLAIN (COSTS OFF) {sql}")
+        return [row[0] for row in cursor.fetchall()]
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("are_many", [False, True], ids=["few rows", "many rows"])
 @pytest.mark.parametrize("who", ["admin", "pia"])
@@ -87,22 +113,19 @@ def test_no_page_scans_the_table(
         monkeypatch.setattr("dashboard.services.instance_queries.GATHERED", 20)
         monkeypatch.setattr("dashboard.services.instance_queries.STRIDE", 500)
     asked = set()
-    for search in single_filters():
+    searches = list(single_filters())
+    if connection.vendor == "postgresql":  # a third of them each time: it takes longer over its plans
+        searches = searches[(who == "pia") + are_many :: 3]
+    for search in searches:
         with CaptureQueriesContext(connection) as captured:
             instance_lists.find_instances(people[who], search)
         asked |= {query["sql"] for query in captured.captured_queries if '"dashboard_instance"' in query["sql"]}
         if not are_many:
             assert len(captured) <= QUERIES, search
-    scans = {}
-    with connection.cursor() as cursor:
-        for sql in asked:
-            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
-            steps = [row[3] for row in cursor.fetchall()]
-            if found := [step for step in steps if step.startswith("SCAN dashboard_instance") and "pieces" not in step]:
-                scans[sql] = found
-    assert scans == {}
+    assert {sql: found for sql in asked if (found := scans_of(sql))} == {}
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL asks its index for all bounds")
 @pytest.mark.parametrize("sort", ["-expires", "expires", "-started", "started"])
 def test_a_walk_begins_where_the_last_one_was_given_up(
     sort: str, people: dict[str, Membership], monkeypatch: pytest.MonkeyPatch
@@ -119,3 +142,13 @@ def test_a_walk_begins_where_the_last_one_was_given_up(
         for sql in walks:
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
             assert "_at,id)" in cursor.fetchone()[3], sql
+
+
+def test_of_each_suggested_person_one_row_is_read(people: dict[str, Membership]) -> None:
+    """By the index that has the rows of a person in order: some started a hundred thousand."""
+    with CaptureQueriesContext(connection) as captured:
+        found = suggestions.suggest_starters(people["admin"], "person")
+    [sql] = [query["sql"] for query in captured.captured_queries if '"dashboard_instance"' in query["sql"]]
+    steps = [step for step in plan_of(sql) if "inst_" in step and " u0" in step.lower()]
+    assert len(found) == suggestions.SUGGESTED
+    assert sum("inst_by_changed" in step for step in steps) == len(steps) == suggestions.SUGGESTED, steps

@@ -67,6 +67,8 @@ def cancel(instance: Instance, ada: Membership, key: str) -> Operation:
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
         ("synchronous_commit", "on"),
+        ("jit", "off"),
+        ("max_parallel_workers_per_gather", "0"),
         ("transaction_isolation", "read committed"),
     ],
 )
