@@ -1,7 +1,7 @@
 """A bulk run of a restored database: its rows may have been sent after the backup was made.
 
-The one rule (U-12): what the restored database calls waiting is unknown, and is looked for at Docusign before it is sent. That works
-because the marker of an item comes from its place in the run and not from chance.
+The one rule (U-12): what the restored database calls waiting is unknown, and is looked for at Docusign before it is sent, by the
+markers of all of its attempts (`batch_markers.py`).
 """
 
 from django.utils import timezone

@@ -21,7 +21,8 @@ from dashboard.models.instance import INSTANCE_LOOKS
 from dashboard.services import obstacles
 from dashboard.services.actions import carry_out
 from dashboard.services.batch_inputs import inputs_place
-from dashboard.services.marker import clean_name, marker_from
+from dashboard.services.batch_markers import marker_of
+from dashboard.services.marker import clean_name
 from dashboard.services.quota import Lane
 from dashboard.services.readings import Reading, Verdict, read_back
 from dashboard.services.timings import ITEM_DEADLINE_SECONDS, ITEM_READ_SECONDS
@@ -76,8 +77,7 @@ def intent_of(batch: Batch, item: BatchItem) -> Operation | None:
         return None
     key = item.operation_key
     # The marker comes from the key: should an older copy of the database send this item, Docusign's list shows that it ran.
-    marker = marker_from(crypto.keyed_digest("marker", key))
-    return intent(item.workflow, batch.actor, clean_name(item.label), payload, key=key, marker=marker)
+    return intent(item.workflow, batch.actor, clean_name(item.label), payload, key=key, marker=marker_of(key))
 
 
 def _trigger(batch: Batch, item: BatchItem) -> Deed:

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from dashboard.models import Instance, InstanceChange, Membership, Operation, OperationState
+from dashboard.services.batch_markers import of_other_attempts
 from dashboard.services.calls import calling, is_denial
 from dashboard.services.errors import ReconnectNeeded, ServiceError
 from dashboard.services.instances import apply_instances, uuid_of
@@ -87,20 +88,22 @@ def _listed(operation: Operation, membership: Membership, began_at: datetime) ->
     rows = Operation.objects.filter(
         state=OperationState.UNKNOWN, actor_id=operation.actor_id, workflow_id=operation.workflow_id
     )
-    open_markers = rows.exclude(marker=None).values_list("marker", flat=True)
-    asked = frozenset(marker or "" for marker in (operation.marker, *open_markers))
+    open_keys = [(operation.marker, operation.key), *rows.exclude(marker=None).values_list("marker", "key")]
+    asked = {marker or "": key for marker, key in open_keys}
+    meant = {other: marker for marker, key in asked.items() for other in of_other_attempts(key)}
+    meant |= {marker: marker for marker in asked}
     found: dict[str, Instance | None] = {}
     is_whole = True
     with calling(membership, deadline=READ_DEADLINE_SECONDS) as client:
         for answers, came_whole in _lists(client, operation, membership):
             is_whole = is_whole and came_whole
             for answer in answers:
-                marker = find_marker(answer.name)
-                if marker in asked and _is_own(answer, membership):
+                marker = meant.get(find_marker(answer.name))
+                if marker is not None and _is_own(answer, membership):
                     found[marker] = _taken(operation, answer)
             if len(found) == len(asked):
                 break
-    return Listing(began_at, asked, found, is_whole)
+    return Listing(began_at, frozenset(asked), found, is_whole)
 
 
 def _lists(

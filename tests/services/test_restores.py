@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import call_command
 
 from dashboard.models import (
+    Account,
     AuditEntry,
     Batch,
     BatchItem,
@@ -21,7 +22,7 @@ from dashboard.models import (
     OperationKind,
     OperationState,
 )
-from dashboard.services import batch_runs, batches, reconcile, restores, undo
+from dashboard.services import batch_runs, batches, reconcile, restores, searching, undo
 from maestro_api.simulator import Simulator
 from tests.services.bulk import Worker, sheet_batch, started, states
 from tests.services.form_values import new_key
@@ -90,6 +91,49 @@ def test_a_stop_after_a_restore_leaves_the_doubt(ada: Membership, rows: Callable
     batches.stop(batch, membership=ada)
     batches.retry(batch, membership=ada, key=new_key())
     assert states(batch) == [ItemState.UNKNOWN] * 2
+
+
+def test_rows_that_were_sent_before_the_stop_of_a_restored_run_are_found_by_the_retry(
+    worker: Worker, ada: Membership, contract: Contract, made: Callable[[], int], posts: Posts
+) -> None:
+    """U-12: what the retry calls the second attempt was the first one of the database that is gone."""
+    batch = sheet_batch(ada, contract, ["Bulk 1", "Bulk 2"])
+    sealed = dict(BatchItem.objects.filter(batch=batch).values_list("pk", "sealed_inputs"))
+    worker.work(started(batch, ada))
+    _back_to_planned(batch, sealed)
+    _sends_again_by_itself(batch)
+    restores.declare(ada.account)
+    batches.stop(batch, membership=ada)
+    batches.retry(batch, membership=ada, key=new_key())
+    worker.work(batch, seconds=150)
+    assert states(batch) == [ItemState.CONFIRMED] * 2
+    assert (made(), len(posts())) == (2, 2)
+
+
+def test_a_row_that_was_refused_and_retried_before_the_restore_is_found(
+    worker: Worker, ada: Membership, contract: Contract, made: Callable[[], int], simulator: Simulator
+) -> None:
+    """U-12: what the restored run calls the first attempt was refused; the second one ran."""
+    simulator.set_faults([{"match": {"method": "POST", "times": 1}, "do": {"status": 400, "body": {"message": "No"}}}])
+    batch = sheet_batch(ada, contract, ["Bulk 1", "Bulk 2"])
+    sealed = dict(BatchItem.objects.filter(batch=batch).values_list("pk", "sealed_inputs"))
+    worker.work(started(batch, ada))
+    batches.retry(batch, membership=ada, key=new_key())
+    worker.work(batch)
+    assert (states(batch), made()) == ([ItemState.CONFIRMED] * 2, 2)
+    BatchItem.objects.filter(batch=batch).update(attempt=1)
+    _back_to_planned(batch, sealed)
+    _sends_again_by_itself(batch)
+    restores.declare(ada.account)
+    started(batch, ada)
+    worker.work(batch, seconds=150)
+    assert (states(batch), made()) == ([ItemState.CONFIRMED] * 2, 2)
+
+
+def _sends_again_by_itself(batch: Batch) -> None:
+    """What is not found is sent again, so that only what is found is not."""
+    Account.objects.filter(pk=batch.account_id).update(resend_allowed=True)
+    searching._latest.clear()
 
 
 def test_a_cancel_that_still_waited_is_not_sent_from_a_restored_database(
