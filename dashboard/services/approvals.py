@@ -205,9 +205,10 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
 
 
 def waits_for(approval: Approval) -> str:
-    """What the requester still has to do with what was let go: "start" or "retry"; empty where it was started since it was asked for."""
+    """What the requester can do with what was let go: "start" or "retry"; empty where it was started since, or its time is over."""
     batch = approval.batch
-    if batch.confirmed_at is not None and batch.confirmed_at >= approval.asked_at:
+    is_started = batch.confirmed_at is not None and batch.confirmed_at >= approval.asked_at
+    if is_started or approval.expires_at <= timezone.now():
         return ""
     return {BatchState.PLANNED: "start", BatchState.DONE: "retry"}.get(BatchState(batch.state), "")
 

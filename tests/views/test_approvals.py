@@ -282,6 +282,8 @@ def test_an_approved_retry_is_not_called_started(
     assert "has started" not in said
     assert reverse("batch-retry", args=[unsent.pk]) in signed_in(requester).get(page(approval)).content.decode()
     assert Batch.objects.get().state == BatchState.DONE
+    Approval.objects.update(expires_at=timezone.now())
+    assert reverse("batch-retry", args=[unsent.pk]) not in signed_in(requester).get(page(approval)).content.decode()
 
 
 def test_a_retry_without_a_second_person_is_not_called_started(
