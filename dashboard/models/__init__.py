@@ -31,7 +31,7 @@ from dashboard.models.preset import InputRule, Preset
 from dashboard.models.saved_view import SavedView, ViewUse
 from dashboard.models.schedule import Heartbeat, Schedule
 from dashboard.models.search import InstanceKey, InstanceName, KeyInput
-from dashboard.models.second_person import Approval, ApprovalState, Policy
+from dashboard.models.second_person import FREEZING, Approval, ApprovalState, Policy
 from dashboard.models.setup import SetupCode
 from dashboard.models.sync import AccountSync
 from dashboard.models.tally import HourCount, InstanceCount
@@ -42,6 +42,7 @@ __all__ = [
     "ACTIVE_BATCHES",
     "BUCKETS",
     "EXPIRES_SOON",
+    "FREEZING",
     "OPEN_STATES",
     "PROOF_LIFETIME",
     "RUNNING_STATES",

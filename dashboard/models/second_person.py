@@ -41,6 +41,10 @@ class ApprovalState(models.TextChoices):
     BROKEN = "broken", "Started without a second person"
 
 
+# While a request waits or was granted, its list stays as it is.
+FREEZING = (ApprovalState.WAITING, ApprovalState.APPROVED)
+
+
 APPROVAL_LOOKS = {
     ApprovalState.WAITING: Look("Needs a second person", "warning", "attention", loud=True),
     ApprovalState.APPROVED: Look("Approved", "good", "done"),

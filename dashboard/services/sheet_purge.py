@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from dashboard.models import ApprovalState, Batch, BatchItem, BatchState, OperationKind, Sheet
+from dashboard.models import FREEZING, Batch, BatchItem, BatchState, OperationKind, Sheet
 
 DROPPED_AFTER = timedelta(days=7)  # what was prepared and never confirmed
 RETRY_KEPT = timedelta(days=7)  # the inputs of rows that were refused or not sent
@@ -59,7 +59,7 @@ def _drop_stale() -> int:
         state=BatchState.PLANNED,
         confirmed_at=None,
         created_at__lt=timezone.now() - DROPPED_AFTER,
-    ).exclude(approval__state__in=(ApprovalState.WAITING, ApprovalState.APPROVED))
+    ).exclude(approval__state__in=FREEZING)
     dropped = 0
     for pk in list(stale.values_list("pk", flat=True)[:AT_ONCE]):
         with transaction.atomic():

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dashboard import crypto
-from dashboard.models import ApprovalState, Batch, BatchItem, BatchState, Contract, ItemState, Membership, Sheet
+from dashboard.models import FREEZING, Batch, BatchItem, BatchState, Contract, ItemState, Membership, Sheet
 from dashboard.services import audit, contracts, input_rules, sheet_duplicates
 from dashboard.services.batch_inputs import inputs_place
 from dashboard.services.errors import Refused
@@ -127,9 +127,8 @@ def _keep_open(batch: Batch, **columns: Any) -> None:
     lock_mirror(
         batch.account_id
     )  # the confirm weighs the policies under it, so they are those for the list that starts
-    asked_for = (ApprovalState.WAITING, ApprovalState.APPROVED)
     rows = Batch.objects.filter(pk=batch.pk, state=BatchState.PLANNED, confirmed_at=None, source=Batch.Source.SHEET)
-    if not rows.exclude(approval__state__in=asked_for).update(**columns):
+    if not rows.exclude(approval__state__in=FREEZING).update(**columns):
         raise Refused(FROZEN)
     for name, value in columns.items():
         setattr(batch, name, value)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from dashboard import htmx, permissions, stamps
 from dashboard.forms.batches import BatchFilter, ItemFilter
-from dashboard.models import ApprovalState, Batch, BatchState, ItemState, Membership, OperationKind
+from dashboard.models import FREEZING, ApprovalState, Batch, BatchState, ItemState, Membership, OperationKind
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import batch_lists, batch_progress, batch_states, batches, due
@@ -158,7 +158,7 @@ def standing(batch: Batch, membership: Membership) -> dict[str, Any]:
 def _may_change_rows(batch: Batch) -> bool:
     """Whether the rows of a file were checked, and nobody has started them or was asked to judge them."""
     approval = getattr(batch, "approval", None)
-    is_asked_for = approval is not None and approval.state in (ApprovalState.WAITING, ApprovalState.APPROVED)
+    is_asked_for = approval is not None and approval.state in FREEZING
     is_checked = batch.source == Batch.Source.SHEET and batch.frozen_at is not None
     return is_checked and batch.state == BatchState.PLANNED and not is_asked_for
 

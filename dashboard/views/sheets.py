@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from dashboard import htmx
 from dashboard.forms.inputs import input_for
 from dashboard.forms.sheets import MAX_RUN_NAME, ColumnsForm, RowsForm, StartForm
-from dashboard.models import ApprovalState, Batch, BatchState, Contract, OperationKind, Sheet, Workflow
+from dashboard.models import FREEZING, Batch, BatchState, Contract, OperationKind, Sheet, Workflow
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import batches, contracts, due, input_rules, obstacles, sheet_rows, sheet_templates, sheets
@@ -28,7 +28,6 @@ from dashboard.views.frames import frame
 from dashboard.wording import day_text
 
 SAMPLE_ROWS = 3
-ASKED = (ApprovalState.WAITING, ApprovalState.APPROVED)
 FORMATS = {
     "csv": ("text/csv; charset=utf-8", sheet_templates.csv_template),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", sheet_templates.xlsx_template),
@@ -156,7 +155,7 @@ def preparing(view: PreparingView) -> PreparingView:
         )
         if not batches.is_theirs(batch, request.membership):
             raise Http404
-        is_asked_for = hasattr(batch, "approval") and batch.approval.state in ASKED
+        is_asked_for = hasattr(batch, "approval") and batch.approval.state in FREEZING
         if batch.state != BatchState.PLANNED or batch.confirmed_at or is_asked_for:
             return redirect("batch", batch.pk)
         return view(request, batch, *args, **kwargs)
