@@ -14,7 +14,8 @@ from dashboard.models import Membership
 from tests.processes import RunningConsole, wait_until
 
 expect.set_options(timeout=10_000)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), "")
 # Playwright keeps an event loop in this thread; Django's guard against it would fail unrelated tests of the same process.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
@@ -30,7 +31,7 @@ def _chromium_is_here() -> None:
         return
     if os.environ.get("CI") == "true":
         pytest.fail("Chromium is missing; the browser tests must run in CI.")
-    pytest.skip("Chromium is missing; on Debian `apt-get install chromium` brings it.")
+    pytest.skip("Chromium is missing; on Debian `apt-get install chromium-headless-shell` brings it.")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ def test_rows_are_walked_and_opened_by_keyboard(console: RunningConsole, person:
     target = links.nth(0).get_attribute("href")
     page.keyboard.press("o")
     expect(page).to_have_url(f"{console.url}{target}")
+    page.wait_for_load_state()  # its keys are bound once it is there
     page.keyboard.press("g")
     page.keyboard.press("i")
     expect(page).to_have_url(f"{console.url}/instances/")

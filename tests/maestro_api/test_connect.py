@@ -78,7 +78,7 @@ def test_every_key_is_compared_with_every_header(monkeypatch):
     assert compared == [bytes] * 6
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @example(value="\ud800", name="1")
 @given(value=st.text(max_size=80), name=st.sampled_from(["1", "2", "x", "", "١"]))
 def test_no_header_can_break_the_check(value, name):
@@ -185,7 +185,7 @@ def test_a_nesting_of_fifty_is_still_read():
     assert parse_event(b'{"event":"x","d":' + b"[" * 49 + b"]" * 49 + b"}").event == "x"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(body=st.binary(max_size=300))
 def test_no_bytes_can_break_the_parser(body):
     """W-7: an event or a typed error, nothing else."""

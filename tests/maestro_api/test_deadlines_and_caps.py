@@ -193,7 +193,7 @@ class Packets:
         return self._left.pop(0) if self._left else b""
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     size=st.integers(0, 3).flatmap(lambda n: st.integers(max(0, n * CHUNK - 300), n * CHUNK + 300)),
     packet=st.sampled_from([1, 7, 1000, CHUNK]),

@@ -67,7 +67,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.django_db
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_no_order_of_claims_answers_and_time_exceeds_a_share(steps: list[tuple[str, object, int]]) -> None:
     """R-1, R-3: what Docusign counts never passes the share of the lane that adds to it; answers come late and in any order."""
@@ -96,7 +96,7 @@ def test_no_order_of_claims_answers_and_time_exceeds_a_share(steps: list[tuple[s
 
 
 @pytest.mark.django_db
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(others=st.lists(st.integers(0, 12), max_size=12), lanes=st.lists(st.sampled_from(Lane), max_size=12))
 def test_what_others_used_is_heeded_as_soon_as_an_answer_tells(others: list[int], lanes: list[Lane]) -> None:
     """R-1: once told, no call is sent that the headers showed to be one too many."""
