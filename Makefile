@@ -4,6 +4,8 @@ PORT ?= 8000
 SIMULATOR_PORT ?= 9000
 DEMO_ARGS ?=
 BENCH ?=
+# What runs on PostgreSQL too; the rest never asks a database, or asks it for people and roles only.
+ASKS_THE_DATABASE := tests/services tests/views tests/commands
 export PYTHONPATH := $(CURDIR)
 
 .PHONY: demo test coverage lint bench test-tools
@@ -18,8 +20,8 @@ demo: .venv/run
 	exec .venv/bin/python manage.py demo --port $(PORT) --simulator-port $(SIMULATOR_PORT) $(DEMO_ARGS)
 
 test: .venv/dev test-tools lint
-	.venv/bin/python -m pytest -n 3
-	.venv/bin/python -m tests.postgres pytest -n 2 -m "not browser and not processes" --ignore tests/maestro_api
+	.venv/bin/python -m pytest -n 4
+	.venv/bin/python -m tests.postgres pytest -n 2 -m "not processes" $(ASKS_THE_DATABASE)
 
 coverage: .venv/dev test-tools
 	.venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered

@@ -53,8 +53,8 @@ FREEZE = """
 import time, uuid
 from django.utils import timezone
 from dashboard.models import Instance, InstanceState
-from dashboard.services import batches
-from dashboard.services.visibility import visible_instances
+from dashboard.services import batches, selections
+from dashboard.services.instance_search import Search
 membership, workflow, now = PEOPLE.get(), Contract.objects.get().workflow, timezone.now()
 Membership.objects.update(rights="manage", rights_proven_at=now)
 membership = PEOPLE.get()
@@ -63,13 +63,10 @@ rows = (Instance(pk=uuid.uuid4(), account=membership.account, workflow=workflow,
     for n in range(int(sys.argv[1])))
 Instance.objects.bulk_create(rows, batch_size=500)
 began = time.monotonic()
-batch = batches.create_batch(membership.account, actor=membership.user, kind="cancel", source="selection", name="All",
-    key="freeze", reason="Recalled")
-total = batches.freeze_instances(batch, visible_instances(membership).filter(status="in_progress", workflow=workflow)
-    .order_by("-sort_at", "-id"))
+batch = selections.freeze(membership, search=Search(workflows=(workflow.pk,)), key="freeze", reason="Recalled")
 batches.confirm(batch, membership=membership, key="confirm")
 took = time.monotonic() - began
-assert total >= int(sys.argv[1]), total
+assert batch.total >= int(sys.argv[1]), batch.total
 print(took)
 """
 

@@ -122,14 +122,15 @@ def show(page: Page, console: RunningConsole, addresses: dict[str, str], name: s
 def test_axe_finds_nothing_on_any_page_in_both_themes(
     console: RunningConsole, person: Person, addresses: dict[str, str], width: int
 ) -> None:
-    """A desk and a phone; the second theme differs only in its colours, so only these are looked at again."""
+    """A desk and a phone; the second theme differs only in its colours, so only these are looked at again, and at one width."""
     page = person("Ada Admin", viewport={"width": width, "height": 900}, color_scheme="light", reduced_motion="reduce")
     found = {}
     for name in (*PATHS, *DEEP):
         show(page, console, addresses, name)
         lines = violations(page)
-        page.evaluate("document.documentElement.dataset.theme = 'dark'")
-        lines += violations(page, CONTRAST)
+        if width == 1440:
+            page.evaluate("document.documentElement.dataset.theme = 'dark'")
+            lines += violations(page, CONTRAST)
         if lines:
             found[name] = lines
     assert found == {}
