@@ -4,11 +4,11 @@ PORT ?= 8000
 SIMULATOR_PORT ?= 9000
 DEMO_ARGS ?=
 BENCH ?=
-# What runs on PostgreSQL too; the rest never asks a database, or asks it for people and roles only.
-ASKS_THE_DATABASE := tests/services tests/views tests/commands
+# What runs on PostgreSQL each time: the services, where all queries are made, and the pages that page through rows. `test-postgres` runs the rest, too.
+ON_POSTGRESQL := tests/services tests/commands $(wildcard $(addprefix tests/views/test_,instance*.py overview.py exports.py saved_views.py audit.py))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: demo test coverage lint bench test-tools
+.PHONY: demo test test-postgres coverage lint bench test-tools
 
 .venv/run: requirements.txt
 	$(PYTHON) -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && touch $@
@@ -21,7 +21,10 @@ demo: .venv/run
 
 test: .venv/dev test-tools lint
 	.venv/bin/python -m pytest -n 4
-	.venv/bin/python -m tests.postgres pytest -n 2 -m "not processes" $(ASKS_THE_DATABASE)
+	.venv/bin/python -m tests.postgres pytest -n 3 -m "not processes" $(ON_POSTGRESQL)
+
+test-postgres: .venv/dev test-tools
+	.venv/bin/python -m tests.postgres pytest -n 3 -m "not browser and not processes"
 
 coverage: .venv/dev test-tools
 	.venv/bin/python -m pytest -n 2 --cov --cov-report=term:skip-covered
