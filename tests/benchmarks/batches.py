@@ -33,7 +33,7 @@ LAG = {"match": LISTS, "do": {"list_lag_seconds": 10}}
 TRIGGER_AS_A_PERSON = """
 import time
 from tests.services.conftest import inputs_for
-membership, contract = PEOPLE.get(), Contract.objects.get()
+membership, contract = PEOPLE.get(), Batch.objects.get().contract
 took = []
 for number in range(10):
     began = time.monotonic()
