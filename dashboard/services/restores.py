@@ -3,7 +3,9 @@
 The one rule (U-12): nothing is sent from it until a person goes on, and then only what Docusign's list does not show.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -19,10 +21,12 @@ from dashboard.models import (
     Operation,
     OperationKind,
     OperationState,
+    User,
 )
 from dashboard.services import audit
 from dashboard.services.edges import Outcome, move
 from dashboard.services.instances import bump, lock_mirror
+from dashboard.wording import plural
 
 State = OperationState
 HELD = (
@@ -31,6 +35,35 @@ HELD = (
 )
 IN_DOUBT = "The database was restored, so this may have been sent before; this console checks."
 NOT_SENT = "It is not sent from a restored database. Ask again if it is still wanted."
+
+
+EPOCHS_LEFT_OUT = 1000  # further than people can have ended their sessions since the backup
+
+
+@dataclass(slots=True)
+class Found:
+    """What was held and doubted, by account."""
+
+    by_account: list[tuple[str, dict[str, int]]] = field(default_factory=list)
+
+    def told(self) -> list[str]:
+        """A line for each account."""
+        return [
+            f"{name}: {plural(numbers['batches'], 'bulk run')} held, {plural(numbers['operations'], 'deed')} in doubt."
+            for name, numbers in self.by_account
+        ]
+
+
+def declare_console(detail: dict[str, Any]) -> Found:
+    """Say of the whole database that it is an older copy; `detail` tells the audit of which. Sessions end."""
+    found = Found()
+    with transaction.atomic():
+        # Some of them were ended after the copy was made; everybody signs in anew.
+        User.objects.update(session_epoch=F("session_epoch") + EPOCHS_LEFT_OUT)
+        audit.record(audit.RESTORED, actor=None, account=None, detail=detail)
+    for account in Account.objects.order_by("pk"):
+        found.by_account.append((str(account), declare(account)))
+    return found
 
 
 def declare(account: Account) -> dict[str, int]:
