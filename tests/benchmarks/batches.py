@@ -163,14 +163,14 @@ def hour(rows: int) -> Iterator[Figure]:
         console.start_worker()
         until(lambda: "kept for people" in message_of(console), seconds=120)
         time.sleep(3)
-        used = int(console.query("SELECT hour_used + hour_others FROM dashboard_apibudget")[0][0])
+        used = int(console.rows("SELECT hour_used + hour_others FROM dashboard_apibudget")[0][0])
         share = limit * 80 // 100
         yield Figure("hour_used_of_batch_lane", used / share, "ratio", ">= 0.9")
         yield Figure("hour_calls_over_batch_lane", max(used - share, 0), "calls", "== 0")
 
 
 def message_of(console: BulkConsole) -> str:
-    return str(console.query("SELECT message FROM dashboard_batch")[0][0])
+    return str(console.rows("SELECT message FROM dashboard_batch")[0][0])
 
 
 def person_while_running(rows: int) -> Iterator[Figure]:

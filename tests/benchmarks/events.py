@@ -79,8 +79,7 @@ def send(console: RunningConsole, path: str, key: str) -> list[tuple[int, float]
     found = []
     for _ in range(SENT // SENDERS):
         body = message()
-        digest = base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()).decode()
-        headers = {"Content-Type": "application/json", "X-DocuSign-Signature-1": digest}
+        headers = signed(body, key)
         start = time.perf_counter()
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
@@ -88,6 +87,12 @@ def send(console: RunningConsole, path: str, key: str) -> list[tuple[int, float]
         found.append((answer.status, (time.perf_counter() - start) * 1000))
     connection.close()
     return found
+
+
+def signed(body: bytes, key: str) -> dict[str, str]:
+    """The headers with which Docusign Connect sends it."""
+    digest = base64.b64encode(hmac.new(key.encode(), body, hashlib.sha256).digest()).decode()
+    return {"Content-Type": "application/json", "X-DocuSign-Signature-1": digest}
 
 
 def message() -> bytes:

@@ -45,3 +45,7 @@ def milliseconds(deed: Callable[[], object], times: int) -> list[float]:
 
 def p95(values: Iterable[float]) -> float:
     return statistics.quantiles(sorted(values), n=20)[-1]
+
+
+def p99(values: Iterable[float]) -> float:
+    return statistics.quantiles(sorted(values), n=100)[-1]
