@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from dashboard.models import User
+from dashboard.services import accounts
 
 
 class DocusignBackend:
@@ -15,4 +16,4 @@ class DocusignBackend:
         return
 
     def get_user(self, user_id: str) -> User | None:
-        return User.objects.filter(pk=user_id, is_active=True).first()
+        return accounts.person_of(user_id)

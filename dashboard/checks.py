@@ -18,28 +18,39 @@ from dashboard import crypto
 from dashboard.startup import read_pem
 
 ENVIRONMENTS = ("simulator", "demo", "production")
-DATABASE_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
-QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql")
+DATABASE_ENGINES = ("django.db.backends.sqlite3", "dashboard.postgresql")
+QUEUE_SCHEMES = ("sqlite", "redis", "rediss", "postgres", "postgresql", "celery+redis")
 # The packages that a store needs beyond requirements.txt.
-STORE_PACKAGES = {"redis": "redis", "rediss": "redis", "postgres": "psycopg", "postgresql": "psycopg"}
+STORE_PACKAGES = {
+    "redis": ("redis",),
+    "rediss": ("redis",),
+    "postgres": ("psycopg",),
+    "postgresql": ("psycopg",),
+    "celery+redis": ("celery", "redis"),
+}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 SECRET_LENGTH = 50
 RSA_BITS = 2048
 HMAC_KEY_LENGTH = 32
+METRICS_TOKEN_LENGTH = 20
 LARGEST_EVENT = 25 * 1024 * 1024  # more is never read
 LONGEST_APPROVAL_HOURS = 30 * 24
 SHORTEST_UNDO, LONGEST_UNDO = 10, 60
 FASTEST_BATCH = 50
 MOST_ROWS = 100_000
+SHORTEST_AUDIT_DAYS, LONGEST_AUDIT_DAYS = 400, 36_500
+LONGEST_INPUT_DAYS = 3_650
+LONGEST_SESSION_HOURS, SHORTEST_IDLE_MINUTES = 24, 5
 CALLBACK_PATH = "/oauth/callback/"
 # These run before there is a configuration, or bring their own.
 NEED_NO_SETTINGS = frozenset({"demo", "simulator", "help", "version", "collectstatic", "makemigrations"})
+SERVING = frozenset({"serve", "runserver"})
 
 
-def problems() -> list[str]:
-    """Every bad setting as one line; empty when the console may start."""
-    return [line for check in CHECKS for line in check()]
+def problems(*, is_serving: bool = True) -> list[str]:
+    """Every bad setting as one line; empty when the console may start. Some concern only the process that serves pages."""
+    return [line for check in (*CHECKS, *(SERVING_CHECKS if is_serving else ())) for line in check()]
 
 
 def refuse_bad_settings(arguments: list[str]) -> None:
@@ -47,7 +58,7 @@ def refuse_bad_settings(arguments: list[str]) -> None:
     command = next((each for each in arguments[1:] if not each.startswith("-")), "help")
     if command in NEED_NO_SETTINGS:
         return
-    if found := problems():
+    if found := problems(is_serving=command in SERVING):
         sys.exit("\n".join(f"Settings: {line}" for line in found))
 
 
@@ -62,22 +73,37 @@ def _secret_key() -> Iterator[str]:
         yield "DJANGO_SECRET_KEY is too weak; set it to at least 50 random characters."
     elif secret in {key.strip() for key in settings.TOKEN_KEYS}:
         yield "DJANGO_SECRET_KEY is one of TOKEN_KEYS; each needs a value of its own."
+    if secret and secret in settings.OLD_SECRET_KEYS:
+        yield "OLD_SECRET_KEYS holds the present DJANGO_SECRET_KEY; it names only the values before it."
+    if any(len(old.strip()) < SECRET_LENGTH for old in settings.OLD_SECRET_KEYS):
+        yield "OLD_SECRET_KEYS must hold values that DJANGO_SECRET_KEY had, of 50 characters or more, with commas between them."
 
 
 def _token_keys() -> Iterator[str]:
     if not settings.TOKEN_KEYS:
         yield "TOKEN_KEYS is missing; set it to the base64 of 32 random bytes (several keys with commas, the newest first)."
+    yield from _ring_problems("TOKEN_KEYS", settings.TOKEN_KEYS)
+
+
+def _backup_keys() -> Iterator[str]:
+    yield from _ring_problems("BACKUP_KEYS", settings.BACKUP_KEYS)
+    others = {key.strip() for key in settings.TOKEN_KEYS}
+    if others & {key.strip() for key in settings.BACKUP_KEYS}:
+        yield "BACKUP_KEYS holds one of TOKEN_KEYS; a backup needs a key of its own."
+
+
+def _ring_problems(name: str, ring: list[str]) -> Iterator[str]:
     seen = set()
-    for number, text in enumerate(settings.TOKEN_KEYS, start=1):
+    for number, text in enumerate(ring, start=1):
         try:
             key = crypto.decode_key(text)
         except crypto.BadKey as error:
-            yield f"TOKEN_KEYS cannot be used: key {number} of {len(settings.TOKEN_KEYS)}: {error}."
+            yield f"{name} cannot be used: key {number} of {len(ring)}: {error}."
             continue
         if key in seen:
-            yield f"TOKEN_KEYS names one key twice (number {number})."
+            yield f"{name} names one key twice (number {number})."
         if len(set(key)) < 8:
-            yield f"TOKEN_KEYS cannot be used: key {number} is not random."
+            yield f"{name} cannot be used: key {number} is not random."
         seen.add(key)
 
 
@@ -178,8 +204,21 @@ def _figures() -> Iterator[str]:
         yield f"BATCH_RATE_PER_SECOND must be a number above 0, at most {FASTEST_BATCH}."
     if not 0 < settings.BATCH_MAX_ROWS <= MOST_ROWS:
         yield f"BATCH_MAX_ROWS must be a whole number from 1 to {MOST_ROWS}."
+    if not 1 <= settings.SESSION_HOURS <= LONGEST_SESSION_HOURS:
+        yield f"SESSION_HOURS must be a whole number from 1 to {LONGEST_SESSION_HOURS}."
+    if not SHORTEST_IDLE_MINUTES <= settings.SESSION_IDLE_MINUTES <= settings.SESSION_HOURS * 60:
+        yield f"SESSION_IDLE_MINUTES must be a whole number from {SHORTEST_IDLE_MINUTES} to the minutes of SESSION_HOURS."
     if settings.LOG_LEVEL not in LOG_LEVELS:
         yield "LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL."
+
+
+def _keeping() -> Iterator[str]:
+    if not SHORTEST_AUDIT_DAYS <= settings.AUDIT_RETENTION_DAYS <= LONGEST_AUDIT_DAYS:
+        yield f"AUDIT_RETENTION_DAYS must be a whole number from {SHORTEST_AUDIT_DAYS} to {LONGEST_AUDIT_DAYS}."
+    if not 1 <= settings.INPUT_RETENTION_DAYS <= LONGEST_INPUT_DAYS:
+        yield f"INPUT_RETENTION_DAYS must be a whole number from 1 to {LONGEST_INPUT_DAYS}."
+    if settings.AUDIT_ANCHOR_FILE and not _has_folder(settings.AUDIT_ANCHOR_FILE):
+        yield "AUDIT_ANCHOR_FILE names a file in a folder that does not exist."
 
 
 def _stores() -> Iterator[str]:
@@ -189,17 +228,49 @@ def _stores() -> Iterator[str]:
     elif database["ENGINE"].endswith("sqlite3") and not _has_folder(str(database["NAME"])):
         yield "DATABASE_URL names a file in a folder that does not exist."
     scheme, _, place = settings.QUEUE_URL.partition("://")
+    missing = [name for name in STORE_PACKAGES.get(scheme, ()) if find_spec(name) is None]
     if scheme not in QUEUE_SCHEMES:
-        yield "QUEUE_URL must begin with sqlite:///, redis:// or postgres://."
-    elif scheme in STORE_PACKAGES and find_spec(STORE_PACKAGES[scheme]) is None:
-        yield f"QUEUE_URL of this kind needs the Python package {STORE_PACKAGES[scheme]}, which is not installed."
+        yield "QUEUE_URL must begin with sqlite:///, redis://, postgres:// or celery+redis://."
+    elif missing:
+        yield f"QUEUE_URL of this kind needs the Python package {missing[0]}, which is not installed."
+    elif "redis" in scheme and not _is_redis(settings.QUEUE_URL):
+        yield "QUEUE_URL must name a Redis as redis://[:password@]host[:port][/number]."
     elif scheme == "sqlite" and not _has_folder(place.removeprefix("/")):
         yield "QUEUE_URL names a file in a folder that does not exist."
+
+
+def _cache() -> Iterator[str]:
+    if settings.CACHE_URL and (
+        settings.CACHE_URL.partition("://")[0] not in ("redis", "rediss") or not _is_redis(settings.CACHE_URL)
+    ):
+        yield "CACHE_URL must name a Redis as redis://[:password@]host[:port][/number], or be empty."
+    elif settings.CACHE_URL and find_spec("redis") is None:
+        yield "CACHE_URL needs the Python package redis, which is not installed."
+    if settings.SESSION_STORE not in ("database", "cache"):
+        yield "SESSION_STORE must be database or cache."
+    elif settings.SESSION_STORE == "cache" and not settings.CACHE_URL:
+        yield "SESSION_STORE can be cache only where CACHE_URL names a Redis."
+
+
+def _watching() -> Iterator[str]:
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < METRICS_TOKEN_LENGTH:
+        yield f"METRICS_TOKEN is too short; set it to at least {METRICS_TOKEN_LENGTH} random characters."
+    if (settings.METRICS_TOKEN or settings.METRICS_ALLOWED) and not settings.METRICS_DIR:
+        yield "METRICS_DIR is missing; without it requests would be counted for each process by itself."
+    if settings.SENTRY_DSN and find_spec("sentry_sdk") is None:
+        yield "SENTRY_DSN needs the Python package sentry-sdk, which is not installed."
+
+
+def _metrics_folder() -> Iterator[str]:
+    """Nobody else writes there, and systemd takes the folder away while the web process is stopped."""
+    if settings.METRICS_DIR and not Path(settings.METRICS_DIR).is_dir():
+        yield "METRICS_DIR names a folder that does not exist."
 
 
 CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     _secret_key,
     _token_keys,
+    _backup_keys,
     _hosts,
     _environment,
     _redirect_uri,
@@ -207,12 +278,21 @@ CHECKS: tuple[Callable[[], Iterator[str]], ...] = (
     _lists,
     _service_user,
     _figures,
+    _keeping,
     _stores,
+    _cache,
+    _watching,
 )
+SERVING_CHECKS: tuple[Callable[[], Iterator[str]], ...] = (_metrics_folder,)
 
 
 def _has_folder(file: str) -> bool:
     return file.startswith((":memory:", "file:")) or Path(file).absolute().parent.is_dir()
+
+
+def _is_redis(url: str) -> bool:
+    parts = _split(url)
+    return parts is not None and bool(parts.hostname) and re.fullmatch(r"(/\d*)?", parts.path) is not None
 
 
 def _is_uuid(text: str) -> bool:

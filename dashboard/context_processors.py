@@ -6,8 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from dashboard import navigation
-from dashboard.models import User
-from dashboard.services import approvals, banners, batch_lists, overview
+from dashboard.models import Membership, User
+from dashboard.services import banners, rail
 
 LABELS = {"production": "Production", "demo": "Demo", "simulator": "Simulator"}
 
@@ -24,17 +24,13 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "memberships": getattr(request, "memberships", []),
         "theme": theme if theme in User.Theme.values else User.Theme.SYSTEM,
         # Callables, so that a fragment that shows none of it does not pay for it.
-        "navigation": lambda: (
-            navigation.entries(
-                request.path,
-                needs=overview.needs_count(membership),
-                running=batch_lists.running_count(membership),
-                approvals=approvals.waiting_count(membership),
-            )
-            if membership
-            else []
-        ),
+        "navigation": lambda: _navigation(request.path, membership) if membership else (),
         "banners": lambda: banners.banners_for(membership) if membership else [],
         "budget": lambda: banners.budget_of(membership.account) if membership else None,
         "request_id": getattr(request, "request_id", ""),
     }
+
+
+def _navigation(path: str, membership: Membership) -> tuple[navigation.Entry, ...]:
+    counts = rail.counts_of(membership)
+    return tuple(navigation.entries(path, needs=counts.needs, running=counts.running, approvals=counts.approvals))

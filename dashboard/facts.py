@@ -29,3 +29,8 @@ def current_facts() -> RequestFacts:
 def set_facts(facts: RequestFacts | None) -> None:
     """Remember the facts for what runs next in this context; None forgets them."""
     _facts.set(facts)
+
+
+def current_request_id() -> str:
+    """The id of this request or job."""
+    return current_facts().request_id

@@ -4,6 +4,8 @@ The one rule: a view that is not marked `public` is never reached by somebody wh
 """
 
 import logging
+import sys
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -19,20 +21,38 @@ from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django_htmx.middleware import HtmxDetails
 
-from dashboard import crypto, htmx
+from dashboard import crypto, htmx, request_metrics
+from dashboard.addresses import client_address
 from dashboard.facts import RequestFacts, set_facts
 from dashboard.models import Membership
 from dashboard.services import page_stamps
-from dashboard.services.accounts import active_memberships
-from dashboard.services.errors import DocusignUnavailable, NotAllowed, ReconnectNeeded, Refused, ServiceError, StoreBusy
+from dashboard.services.errors import (
+    DocusignUnavailable,
+    NotAllowed,
+    ReconnectNeeded,
+    Refused,
+    ServiceError,
+    StoreBusy,
+    TooMany,
+)
 from dashboard.services.sign_in_gate import keep_draft, sign_in_url
 from dashboard.uploads import MAX_BODY_BYTES, may_carry_file
 
 log = logging.getLogger(__name__)
+access_log = logging.getLogger("dashboard.access")
+QUIET_ROUTES = frozenset({"livez", "readyz", "metrics"})
 Answer = Callable[[HttpRequest], HttpResponse]
 REFUSED_METHODS = frozenset({"TRACE", "TRACK", "CONNECT"})
-STATUS_OF = {NotAllowed: 403, Refused: 422, ReconnectNeeded: 409, DocusignUnavailable: 502, StoreBusy: 503}
+STATUS_OF = {
+    NotAllowed: 403,
+    Refused: 422,
+    ReconnectNeeded: 409,
+    DocusignUnavailable: 502,
+    StoreBusy: 503,
+    TooMany: 429,
+}
 RETRY_SECONDS = "5"
 HOOKS = "/hooks/"
 WHOLE_PAGE_HEADERS = frozenset({"HTTP_HX_BOOSTED", "HTTP_HX_HISTORY_RESTORE_REQUEST"})
@@ -57,13 +77,25 @@ class RequestFactsMiddleware:
         set_facts(
             RequestFacts(
                 request_id=request.request_id,  # type: ignore[attr-defined]  # our own member, set in this class
-                ip=request.META.get("REMOTE_ADDR", ""),
+                ip=client_address(request.META),
                 session_hash=crypto.keyed_digest("session", session, size=16) if session else "",
             )
         )
+        began = time.monotonic()
         response = self.get_response(request)
         response.headers["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]  # our own member, set in this class
+        _note_answer(request, response, time.monotonic() - began)
         return response
+
+
+def _note_answer(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    """One line and one count an answer: by the pattern of its address, since addresses hold ids, and one a token (E-11, O-15)."""
+    route = request_metrics.route_of(request)
+    request_metrics.note(request.method or "", route, response.status_code, seconds)
+    extra = {"method": request.method, "route": route, "status": response.status_code, "ms": round(seconds * 1000)}
+    # Probes and polls would drown everything else.
+    is_quiet = response.status_code == 204 or route in QUIET_ROUTES
+    access_log.log(logging.DEBUG if is_quiet else logging.INFO, "request", extra=extra)
 
 
 class PollMiddleware:
@@ -101,6 +133,7 @@ class HookMiddleware:
             match = resolve(request.path_info)
         except Resolver404:
             return HttpResponseNotFound()
+        request.resolver_match = match  # for the log line, which names the pattern and not the address
         answer: HttpResponse = match.func(request, *match.args, **match.kwargs)
         return answer
 
@@ -158,13 +191,22 @@ class DomainErrorMiddleware:
             return _store_failed(request)
         if not isinstance(error, ServiceError):
             return None
-        status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), 400)
-        if htmx.wants_fragment(request):
-            messages.error(request, error.message)
-            return HttpResponse(status=status if status != 422 else 409)
+        return answer_to(request, error)
+
+
+def answer_to(request: HttpRequest, error: ServiceError) -> HttpResponse:
+    """What a service refused, as a page, or for htmx as a status that swaps nothing and a toast."""
+    status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), 400)
+    if htmx.wants_fragment(request):
+        messages.error(request, error.message)
+        response = HttpResponse(status=status if status != 422 else 409)
+    else:
         again = sign_in_url(page_of(request)) if isinstance(error, ReconnectNeeded) else ""
         context = {"error": error, "status": status, "again": again}
-        return render(request, "problems/refused.html", context, status=status)
+        response = render(request, "problems/refused.html", context, status=status)
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_seconds)
+    return response
 
 
 def _store_failed(request: HttpRequest) -> HttpResponse:
@@ -183,6 +225,17 @@ def _store_failed(request: HttpRequest) -> HttpResponse:
     return response
 
 
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Anything that nobody foresaw; what fails between the layers here, before a view is reached, comes by this way only."""
+    if isinstance(sys.exception(), (OperationalError, StoreBusy)):
+        if not hasattr(request, "htmx"):  # it failed before that layer was reached
+            request.htmx = HtmxDetails(request)  # type: ignore[attr-defined]  # as that layer sets it
+        return _store_failed(request)
+    # Without the request, so that no context processor asks the database that may be what failed.
+    context = {"request_id": getattr(request, "request_id", "")}
+    return HttpResponse(render_to_string("problems/500.html", context), status=500)
+
+
 class PersonMiddleware:
     """The login gate; sets `request.account`, `request.membership`, `request.memberships`; activates the person's time zone."""
 
@@ -191,7 +244,7 @@ class PersonMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         is_person = request.user.is_authenticated
-        memberships = list(active_memberships(request.user)) if is_person else []  # type: ignore[arg-type]  # set in this class
+        memberships = request.user.working_in if is_person else []  # type: ignore[union-attr]  # set by our backend
         request.memberships = memberships  # type: ignore[attr-defined]  # set in this class
         request.membership = chosen_membership(request, memberships)  # type: ignore[attr-defined]  # set in this class
         request.account = request.membership.account if request.membership else None  # type: ignore[attr-defined]  # set in this class

@@ -30,6 +30,7 @@ ENTRIES = (
     ("preferences", "Preferences"),
 )
 ICONS = {"preferences": "settings", "connect": "events"}
+ALSO = {"batches": "approvals", "preferences": "sessions"}  # pages that belong to an entry, at an address of their own
 
 
 def entries(path: str, *, needs: int = 0, running: int = 0, approvals: int = 0) -> list[Entry]:
@@ -41,7 +42,7 @@ def entries(path: str, *, needs: int = 0, running: int = 0, approvals: int = 0) 
     found = []
     for name, label in ENTRIES:
         url = reverse(name)
-        places = (url, reverse("approvals")) if name == "batches" else (url,)
+        places = (url, reverse(ALSO[name])) if name in ALSO else (url,)
         is_current = path == url if name == "overview" else path.startswith(places)
         words = ("running", "running") if name == "batches" else ("danger", "need a person")
         if name == "batches" and approvals:

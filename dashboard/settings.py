@@ -10,16 +10,30 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONE, SELF
 
-from dashboard.startup import postgres_options, read_database, read_flag, read_setting
+from dashboard.guard_settings import read_limits, read_proxies
+from dashboard.startup import (
+    caches,
+    postgres_options,
+    queue_backend,
+    read_database,
+    read_flag,
+    read_setting,
+    start_reports,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # --- What kind of console this is -----------------------------------------------------------------------------------
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="")
+# Secrets before the present one, only to tell what they signed in the audit and marked at Docusign. Django must not have them as
+# its fallbacks: one that was replaced because it leaked would still open sessions and whatever else is signed.
+OLD_SECRET_KEYS = env.list("OLD_SECRET_KEYS", default=[])
 DEBUG = read_flag(env, "DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 TOKEN_KEYS = env.list("TOKEN_KEYS", default=[])
+# Only `backup` and `restore` need these; best set for them alone, since a backup beside its key is no secret.
+BACKUP_KEYS = env.list("BACKUP_KEYS", default=[])
 
 DOCUSIGN_ENVIRONMENT = env.str("DOCUSIGN_ENVIRONMENT", default="demo")
 DOCUSIGN_CLIENT_ID = env.str("DOCUSIGN_CLIENT_ID", default="")
@@ -44,6 +58,17 @@ APPROVAL_HOURS = read_setting(env.int, "APPROVAL_HOURS", default=24)
 UNDO_SECONDS = read_setting(env.int, "UNDO_SECONDS", default=10)
 BATCH_RATE_PER_SECOND = read_setting(env.float, "BATCH_RATE_PER_SECOND", default=5.0 if IS_SIMULATED else 0.5)
 BATCH_MAX_ROWS = read_setting(env.int, "BATCH_MAX_ROWS", default=10_000)
+# The head of the audit chain is written there each hour, besides to the log; older entries are purged behind a checkpoint.
+AUDIT_ANCHOR_FILE = env.str("AUDIT_ANCHOR_FILE", default="")
+AUDIT_RETENTION_DAYS = read_setting(env.int, "AUDIT_RETENTION_DAYS", default=730)
+# Inputs may be personal data, and are kept here no longer than this after an instance ended, unless its workflow says otherwise.
+INPUT_RETENTION_DAYS = read_setting(env.int, "INPUT_RETENTION_DAYS", default=90)
+# Who may read /metrics: addresses or networks, or whoever brings the token; with neither it is not there.
+METRICS_ALLOWED = read_proxies(env, "METRICS_ALLOWED")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where the web processes of this machine count requests together; best in memory, such as under /run.
+METRICS_DIR = env.str("METRICS_DIR", default="")
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 
 # --- Stores ---------------------------------------------------------------------------------------------------------
@@ -57,12 +82,21 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "PRAGMA cache_size=-16000;",  # 16 MB of pages a connection: sorting a large list reads the same ones again
     }
 else:
+    DATABASES["default"]["ENGINE"] = "dashboard.postgresql"
     DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | postgres_options(sys.argv)
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a connection that died meanwhile is replaced, not reported
-DATABASES["default"]["CONN_MAX_AGE"] = None
+    # A connection that the server ended meanwhile is replaced, not reported.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# SQLite reads what the worker found out about the tables when a connection opens.
+DATABASES["default"]["CONN_MAX_AGE"] = 3600
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 QUEUE_URL = env.str("QUEUE_URL", default=f"sqlite:///{BASE_DIR / 'queue.sqlite3'}")
-TASKS = {"default": {"BACKEND": "dashboard.queue.HueyBackend", "QUEUES": [], "OPTIONS": {"url": QUEUE_URL}}}
+CACHE_URL = env.str("CACHE_URL", default="")
+CACHES = caches(CACHE_URL)
+# In the database an open tab is answered by one query, and nothing that happens to a Redis signs anybody out.
+SESSION_STORE = env.str("SESSION_STORE", default="database")
+SESSION_ENGINE = "dashboard.cached_sessions" if SESSION_STORE == "cache" else "django.contrib.sessions.backends.db"
+SESSION_CACHE_ALIAS = "sessions"
+TASKS = {"default": {"BACKEND": queue_backend(QUEUE_URL), "QUEUES": [], "OPTIONS": {"url": QUEUE_URL}}}
 
 # --- The application ------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -89,6 +123,7 @@ MIDDLEWARE = [
     "dashboard.middleware.HookMiddleware",
     "dashboard.middleware.SizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "dashboard.session_ends.SessionEndMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -97,6 +132,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "dashboard.middleware.ToastMiddleware",
     "dashboard.middleware.DomainErrorMiddleware",
+    "dashboard.limiting.LimitMiddleware",
     "dashboard.middleware.PersonMiddleware",
 ]
 ROOT_URLCONF = "dashboard.urls"
@@ -161,12 +197,18 @@ SESSION_COOKIE_NAME = "__Host-session" if IS_TLS else "session"
 SESSION_COOKIE_SECURE = IS_TLS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# Without activity, and whatever happens (S-8).
+SESSION_IDLE_MINUTES = read_setting(env.int, "SESSION_IDLE_MINUTES", default=60)
+SESSION_HOURS = read_setting(env.int, "SESSION_HOURS", default=12)
+SESSION_COOKIE_AGE = SESSION_HOURS * 3600
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_TLS else "csrf"
 CSRF_COOKIE_SECURE = IS_TLS
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 THEME_COOKIE_NAME = "__Host-theme" if IS_TLS else "theme"
+# Whose word on the client's address counts, and how often one person or address may do a thing (S-16).
+TRUSTED_PROXIES = read_proxies(env, "TRUSTED_PROXIES")
+RATE_LIMITS = read_limits(env, "RATE_LIMITS")
 CSRF_FAILURE_VIEW = "dashboard.views.problems.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
@@ -205,9 +247,11 @@ LOGGING = {
     "formatters": {"line": {"()": "dashboard.logs.formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     # urllib3 writes query strings at DEBUG, and these hold codes and tokens.
-    "loggers": {"urllib3": {"level": "INFO"}},
+    # The audit's head belongs into the log at any LOG_LEVEL.
+    "loggers": {"urllib3": {"level": "INFO"}, "dashboard.services.audit_anchors": {"level": "INFO"}},
     "root": {
         "handlers": ["console"],
         "level": LOG_LEVEL if LOG_LEVEL in {"DEBUG", "INFO", "WARNING", "ERROR"} else "INFO",
     },
 }
+start_reports(SENTRY_DSN, DOCUSIGN_ENVIRONMENT)

@@ -1,18 +1,28 @@
 """Reading settings so that a bad value becomes one clear line. Its one rule: it names the variable and what to write."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+REDIS_SECONDS = 2
+QUEUE_BACKENDS = {"celery+redis": "dashboard.celery_queue.CeleryBackend"}
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 # How long one statement may take on PostgreSQL (D-4). A page that needs longer is a mistake, and holds a thread; the worker
 # counts and marks whole accounts; what an operator runs by hand goes through a whole table, and somebody is watching it.
 WEB_STATEMENT_SECONDS = 5
-STATEMENT_SECONDS = {"work": 60, "sync": 60, "migrate": 0, "verify_audit": 0, "rotate_key": 0}
+STATEMENT_SECONDS = {
+    "work": 60,
+    "sync": 60,
+    **dict.fromkeys(("migrate", "verify_audit", "export_audit", "rotate_key", "backup", "restore", "person_data"), 0),
+}
+# A server that is cut off says nothing: after so long it counts as gone.
+CONNECT_SECONDS, CUT_OFF_SECONDS = 5, 15
 LOCK_SECONDS, IDLE_IN_TRANSACTION_SECONDS = 2, 10
 # Statements here read few rows by an index, but are estimated as if they read many: compiling one, or starting processes for it,
 # takes longer than running it.
@@ -65,4 +75,49 @@ def postgres_options(arguments: list[str]) -> dict[str, Any]:
         "synchronous_commit=on",
         *NEVER_WORTH_IT,
     ]
-    return {"options": " ".join(f"-c {word}" for word in words), "application_name": f"console {command}".strip()}
+    return {
+        "options": " ".join(f"-c {word}" for word in words),
+        "application_name": f"console {command}".strip(),
+        "connect_timeout": CONNECT_SECONDS,
+        "tcp_user_timeout": CUT_OFF_SECONDS * 1000,
+        "keepalives_idle": CUT_OFF_SECONDS,
+        "keepalives_interval": CUT_OFF_SECONDS // 3,
+        "keepalives_count": 3,
+    }
+
+
+def queue_backend(url: str) -> str:
+    """The engine for a QUEUE_URL: Celery where it says so, else Huey."""
+    return QUEUE_BACKENDS.get(url.partition("://")[0], "dashboard.queue.HueyBackend")
+
+
+def caches(url: str) -> dict[str, Any]:
+    """The cache of each process by itself, or one on Redis for all; sessions beside it fail where they cannot be reached.
+
+    `own` is the process's either way: for what every page asks for, and what is sooner counted again than fetched.
+    """
+    memory = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    own = memory | {"LOCATION": "own", "OPTIONS": {"MAX_ENTRIES": 10_000}}
+    if not url:
+        return {"default": memory, "own": own}
+    on_redis = {
+        "BACKEND": "dashboard.cache.ForgivingCache",
+        "LOCATION": url,
+        "OPTIONS": {
+            "serializer": "dashboard.cache.SignedSerializer",
+            "socket_connect_timeout": REDIS_SECONDS,
+            "socket_timeout": REDIS_SECONDS,
+        },
+    }
+    sessions = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "KEY_PREFIX": "session"}
+    return {"default": on_redis | {"KEY_PREFIX": "cache"}, "sessions": on_redis | sessions, "own": own}
+
+
+def start_reports(dsn: str, environment: str) -> None:
+    """Reports of errors to Sentry, where its address is set and its package is there; the checks say what is missing."""
+    if not dsn or find_spec("sentry_sdk") is None:
+        return
+    try:
+        import_string("dashboard.reporting.start")(dsn, environment)
+    except ValueError as error:
+        raise ImproperlyConfigured("SENTRY_DSN must be the address that Sentry gives, beginning with https.") from error

@@ -15,6 +15,7 @@ from dashboard.views import (
     exports,
     health,
     hooks,
+    input_retention,
     input_rules,
     instance_list,
     instances,
@@ -26,10 +27,12 @@ from dashboard.views import (
     presets,
     saved_views,
     selections,
+    sessions,
     sheet_checks,
     sheets,
     sign_in,
     team,
+    team_access,
     trigger,
     undo,
     workflows,
@@ -46,6 +49,9 @@ urlpatterns = [
     path("preferences/theme/", preferences.theme, name="theme"),
     path("preferences/zone/", preferences.zone, name="zone"),
     path("preferences/", preferences.page, name="preferences"),
+    path("sessions/", sessions.index, name="sessions"),
+    path("sessions/others/end/", sessions.end_others, name="sessions-end-others"),
+    path("sessions/<slug:mark>/end/", sessions.end, name="session-end"),
     path("connections/", connections.index, name="connections"),
     path("connections/disconnect/", connections.disconnect, name="connection-disconnect"),
     path("connect/", connect.index, name="connect"),
@@ -57,6 +63,8 @@ urlpatterns = [
     path("team/", team.index, name="team"),
     path("team/<int:membership_id>/role/", team.change_role, name="team-role"),
     path("team/<int:membership_id>/reading/", team.change_reading, name="team-reading"),
+    path("team/<int:membership_id>/off/", team_access.switch_off, name="team-switch-off"),
+    path("team/<int:membership_id>/on/", team_access.switch_on, name="team-switch-on"),
     path("team/policies/", policies.index, name="policies"),
     path("team/policies/add/", policies.add, name="policy-add"),
     path("team/policies/<int:policy_id>/remove/", policies.remove, name="policy-remove"),
@@ -80,6 +88,7 @@ urlpatterns = [
     path("presets/<int:preset_id>/change/", presets.change, name="preset-change"),
     path("presets/<int:preset_id>/delete/", presets.delete, name="preset-delete"),
     path("workflows/<uuid:workflow_id>/inputs/", input_rules.index, name="input-rules"),
+    path("workflows/<uuid:workflow_id>/inputs/kept/", input_retention.change, name="input-retention"),
     path("workflows/<uuid:workflow_id>/inputs/rule/", input_rules.edit, name="input-rule"),
     path("workflows/<uuid:workflow_id>/bulk/", sheets.start, name="bulk-start"),
     path("workflows/<uuid:workflow_id>/bulk/template/", sheets.template, name="bulk-template"),
@@ -129,9 +138,10 @@ urlpatterns = [
     path("hooks/docusign/<slug:token>/", hooks.receive, name="hook"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
 ]
 
 handler400 = "dashboard.views.problems.bad_request"
 handler403 = "dashboard.views.problems.forbidden"
 handler404 = "dashboard.views.problems.not_found"
-handler500 = "dashboard.views.problems.server_error"
+handler500 = "dashboard.middleware.server_error"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from django.utils import timezone
 
@@ -58,9 +58,12 @@ def plural(number: int, word: str) -> str:
 
 def aware(moment: datetime) -> datetime:
     """The moment in the person's zone; one without a zone is taken as UTC, as the whole product stores it."""
-    if timezone.is_naive(moment):
-        moment = moment.replace(tzinfo=timezone.get_fixed_timezone(0))
-    return timezone.localtime(moment)
+    return _instant(moment).astimezone(timezone.get_current_timezone())
+
+
+def _instant(moment: datetime) -> datetime:
+    """In UTC: between two moments of one zone Python counts what the clock on the wall showed, which jumps twice a year."""
+    return moment.replace(tzinfo=UTC) if moment.utcoffset() is None else moment.astimezone(UTC)
 
 
 def day_text(day: date, today: date) -> str:
@@ -71,18 +74,21 @@ def day_text(day: date, today: date) -> str:
 
 def relative_text(moment: datetime, now: datetime | None = None) -> str:
     """How long ago, or in how long: "3 min ago", "yesterday", "in 12 weeks", then the date."""
-    local, now_local = aware(moment), aware(now or timezone.now())
-    seconds = (now_local - local).total_seconds()
-    days = (now_local.date() - local.date()).days
-    if seconds >= 0:
-        return _past(seconds, days) or day_text(local.date(), now_local.date())
-    return _future(-seconds, -days) or day_text(local.date(), now_local.date())
+    return _relative(_instant(moment), _instant(now or timezone.now()))
 
 
 def past_text(moment: datetime) -> str:
     """How long ago. Docusign's clock may run before ours, and what has happened is never said to be still to come."""
-    now = timezone.now()
-    return relative_text(min(aware(moment), now), now)
+    now = _instant(timezone.now())
+    return _relative(min(_instant(moment), now), now)
+
+
+def _relative(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    zone = timezone.get_current_timezone()
+    day, today = moment.astimezone(zone).date(), now.astimezone(zone).date()
+    days = (today - day).days
+    return (_past(seconds, days) if seconds >= 0 else _future(-seconds, -days)) or day_text(day, today)
 
 
 def _past(seconds: float, days: int) -> str:

@@ -69,6 +69,28 @@ def error_members(body: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+class _Metadata(msgspec.Struct):
+    request_id: str = ""
+
+
+class _Signed(msgspec.Struct):
+    """The places of a good answer where its number stands; everything else in it is passed over."""
+
+    request_id: str = ""
+    metadata: _Metadata | None = None
+    response_metadata: _Metadata | None = None
+
+
+def request_id_in(body: bytes) -> str:
+    """The same number in the body of a good answer, for the log; "" when it has none or is no such object."""
+    try:
+        signed = msgspec.json.decode(body, type=_Signed)
+    except (ValueError, RecursionError):
+        return ""
+    places = (signed, signed.metadata, signed.response_metadata)
+    return next((place.request_id[:128] for place in places if place is not None and place.request_id), "")
+
+
 def request_id(headers: Mapping[str, str], members: Mapping[str, Any]) -> str:
     """The id that Docusign's support asks for, wherever it stands; "" when there is none."""
     found = members.get("request_id")

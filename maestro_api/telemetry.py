@@ -17,8 +17,8 @@ log: Final = logging.getLogger("maestro_api")
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """One attempt of one call. `status` is None when no answer came; `error` is the class name of what is raised, and
-    `retry_after` the seconds that its answer asks to wait."""
+    """One attempt of one call. `status` is None when no answer came; `error` is the class name of what is raised,
+    `retry_after` the seconds that its answer asks to wait, and `request_id` the number that Docusign's support asks for."""
 
     operation: str
     method: str
@@ -31,6 +31,7 @@ class CallEvent:
     remaining: int | None = None
     error: str | None = None
     retry_after: float | None = None
+    request_id: str = ""
 
 
 class Hook:
@@ -67,7 +68,7 @@ def write_line(event: CallEvent) -> None:
         return
     log.log(
         level,
-        "docusign operation=%s method=%s path=%s status=%s ms=%.1f bytes=%d attempt=%d remaining=%s error=%s id=%s",
+        "docusign operation=%s method=%s path=%s status=%s ms=%.1f bytes=%d attempt=%d remaining=%s error=%s id=%s docusign_id=%s",
         event.operation,
         event.method,
         event.path,
@@ -78,6 +79,7 @@ def write_line(event: CallEvent) -> None:
         event.remaining,
         event.error,
         event.correlation_id,
+        event.request_id,
         extra={
             "maestro_operation": event.operation,
             "maestro_method": event.method,
@@ -89,5 +91,6 @@ def write_line(event: CallEvent) -> None:
             "maestro_remaining": event.remaining,
             "maestro_error": event.error,
             "maestro_correlation_id": event.correlation_id,
+            "maestro_request_id": event.request_id,
         },
     )

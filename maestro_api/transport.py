@@ -24,7 +24,7 @@ from maestro_api.bodies import BODY_CAP, BodyIncomplete, BodyTooLarge, read_body
 from maestro_api.environments import Environment, is_loopback, origin_of
 from maestro_api.errors import Facts, MaestroError
 from maestro_api.limits import LimitState, read_limits
-from maestro_api.problems import problem, request_id
+from maestro_api.problems import problem, request_id, request_id_in
 from maestro_api.resources import Response
 from maestro_api.retries import RetryPolicy
 from maestro_api.session import Attempt, secured, shared_session, watched
@@ -185,6 +185,7 @@ class Transport:
             remaining=limits.hourly_remaining,
             error=None if isinstance(outcome, Answer) else type(outcome).__name__,
             retry_after=None if isinstance(outcome, Answer) else outcome.retry_after,
+            request_id=_request_id_of(outcome),
         )
         write_line(event)
         if self._hooks:
@@ -214,6 +215,13 @@ class Transport:
         timeout = (min(CONNECT_TIMEOUT, left), min(attempt.read_timeout, left))
         adapter = self._session.get_adapter(call.url)
         return adapter.send(prepared, stream=True, timeout=timeout, verify=True, proxies={})
+
+
+def _request_id_of(outcome: Answer | MaestroError) -> str:
+    """Docusign's own number of this attempt, from a header or the body."""
+    if isinstance(outcome, Answer):
+        return outcome.response.request_id or request_id_in(outcome.body)
+    return outcome.request_id
 
 
 def _body_of(answer: requests.Response, call: Call) -> bytes:

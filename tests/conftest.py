@@ -5,26 +5,43 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import responses
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from xdist.scheduler import LoadScopeScheduling
 
 from dashboard import append_only, facts
 from dashboard.models import Account, Membership, Rights, Role
+from dashboard.services import browser_sessions
+from dashboard.session_ends import set_times
 from maestro_api import PROCESS_BUDGET
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator, SimulatorServer
 from maestro_api.simulator.inprocess import install
+from tests import filled_mirror
 from tests.factories import AccountFactory, person, sealed_tokens
+from tests.processes import collect_static
 
 SIMULATOR_URL = "http://127.0.0.1:9000"
 
 
-class OneBrowser(LoadScopeScheduling):
-    """Each test goes to whichever process is free; those of the browser to one, so that one console and one Chromium serve them."""
+# The tests of such a file share servers that take long to start, so one process runs them all.
+SHARED_SERVERS = (
+    "tests/deployment/test_deploy.py",
+    "tests/services/test_engines.py",
+    "tests/services/test_queue.py",
+    "tests/services/test_redis_lost.py",
+    "tests/services/test_watching.py",
+    "tests/test_reporting.py",
+)
+
+
+class OneProcessAServer(LoadScopeScheduling):
+    """Each test goes to whichever process is free; those that share a console, a Chromium or another server go to one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+        file = nodeid.partition("::")[0]
+        return "browser" if file.startswith("tests/browser/") else file if file in SHARED_SERVERS else nodeid
 
 
 def pytest_collection_finish() -> None:
@@ -34,15 +51,22 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:
-    return OneBrowser(config, log)
+def pytest_configure(config: pytest.Config) -> None:
+    """Before several processes serve consoles and prepare demos, so that none finds the files in the middle of their making."""
+    if not hasattr(config, "workerinput") and config.option.numprocesses:
+        collect_static()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneProcessAServer:
+    return OneProcessAServer(config, log)
 
 
 @pytest.fixture(autouse=True)
 def _fresh_facts() -> Iterator[None]:
     facts.set_facts(None)
     PROCESS_BUDGET.reset()
-    cache.clear()
+    for each in caches.all():
+        each.clear()
     yield
     facts.set_facts(None)
 
@@ -51,7 +75,9 @@ def _fresh_facts() -> Iterator[None]:
 def simulator() -> Iterator[Simulator]:
     """A Docusign in process at the configured address; every other host fails the test."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        sim = Simulator(seed=1, workflows=12, instances=40, latency_ms=0, base_url=SIMULATOR_URL)
+        sim = Simulator(
+            seed=1, workflows=12, instances=40, latency_ms=0, base_url=SIMULATOR_URL, born_at=filled_mirror.born_at()
+        )
         install(mock, sim)
         yield sim
 
@@ -113,6 +139,7 @@ def signed_in() -> Callable[..., Client]:
         client.force_login(membership.user, backend="dashboard.authentication.DocusignBackend")
         session = client.session
         session["account"] = str(membership.account_id)
+        set_times(session, timezone.now() + browser_sessions.whole_time())
         session.save()
         return client
 

@@ -16,14 +16,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
+from dashboard.services.demo import tied
 from tests.processes import free_port
 
 FOLDERS = "/usr/lib/postgresql"
 OWNERS = ("postgres", "nobody")
 OLDEST = 14
 MISSING = "PostgreSQL 14 or newer is not installed (on Debian: apt-get install postgresql)"
-# Only here: what a power cut would lose is thrown away anyway.
-IN_A_HURRY = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=120", "shared_buffers=128MB")
+ROOM = ("max_connections=120", "shared_buffers=128MB")
+# For tests: what a power cut would lose is thrown away anyway, and no table lives long.
+IN_A_HURRY = ("fsync=off", "full_page_writes=off", "autovacuum=off")
 
 
 def programs() -> Path | None:
@@ -37,9 +39,10 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A running PostgreSQL with one empty database."""
+    """A running PostgreSQL with one empty database; where it is to be like a real one, it is in no hurry."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_in_a_hurry: bool = True) -> None:
+        self._settings = (*ROOM, *(IN_A_HURRY if is_in_a_hurry else ()))
         # As root, a TMPDIR of our own may be closed to the user that the cluster runs as.
         self._folder = Path(tempfile.mkdtemp(prefix="maestro-postgres-", dir="/tmp" if _identity() else None))  # noqa: S108
         self._programs = folder
@@ -81,16 +84,27 @@ class Cluster:
             cwd=self._folder,
             **identity,
         )
-        settings = [*IN_A_HURRY, "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories="]
+        self._run()
+        self._create()
+
+    def _run(self) -> None:
+        settings = [*self._settings, "listen_addresses=127.0.0.1", f"port={self._port}", "unix_socket_directories="]
+        data = self._folder / "data"
         self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", data, *(word for each in settings for word in ("-c", each))],
+            tied([self._programs / "postgres", "-D", data, *(word for each in settings for word in ("-c", each))]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self._folder,
             start_new_session=True,  # Ctrl-C is for the command; the cluster ends after it
-            **identity,
+            **_identity(),
         )
-        self._create()
+
+    def restart(self) -> None:
+        """As an administrator does it: every connection is ended, and what was committed is there again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+        self._run()
 
     def _create(self) -> None:
         """Make the database, which proves that the cluster answers."""

@@ -3,6 +3,7 @@
 The one rule: it is started by the product's own `demo` command, so what is tested is what people start.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -15,12 +16,15 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin
 
 import requests
+
+from dashboard.services.demo import tied
 
 ROOT = Path(__file__).resolve().parent.parent
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -29,6 +33,16 @@ TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 def product_environment() -> dict[str, str]:
     """This process's variables without the one that only Playwright's event loop needs."""
     return {name: value for name, value in os.environ.items() if name != "DJANGO_ALLOW_ASYNC_UNSAFE"}
+
+
+@cache
+def collect_static() -> None:
+    """The static files that a served console needs, by one process at a time, since all serve from the same folder."""
+    variables = product_environment() | {"DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+    code = "import django; django.setup(); from dashboard import static_files; static_files.collect()"
+    with (Path(tempfile.gettempdir()) / f"maestro-static-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=True)
 
 
 def free_port() -> int:
@@ -68,7 +82,7 @@ class RunningConsole:
     def __enter__(self) -> Self:
         with self.output.open("wb") as sink:
             self.process = subprocess.Popen(
-                self._command,
+                tied(self._command),
                 cwd=ROOT,
                 env=self._environment,
                 stdout=sink,
@@ -143,22 +157,27 @@ class RunningConsole:
 
     def sign_in(self, person: str = "Ada Admin") -> requests.Session:
         """A signed-in session, through the real pages, without a browser."""
-        session = requests.Session()
-        session.trust_env = False
-        page = session.get(f"{self.url}/signin/", timeout=30)
-        page.raise_for_status()
-        answer = session.post(
-            f"{self.url}/signin/start/",
-            data={"csrfmiddlewaretoken": csrf_token(page.text)},
-            headers={"Referer": f"{self.url}/signin/"},
-            timeout=30,
-        )
-        answer = submit_person(session, answer, person)
-        assert answer.url.startswith(self.url), answer.url
-        return session
+        return sign_in(self.url, person)
 
 
 PART_WORDS = {"simulator": "simulator", "worker": "work", "console": "dashboard.wsgi"}
+
+
+def sign_in(url: str, person: str = "Ada Admin") -> requests.Session:
+    """A signed-in session of a console, through the real pages, without a browser."""
+    session = requests.Session()
+    session.trust_env = False
+    page = session.get(f"{url}/signin/", timeout=30)
+    page.raise_for_status()
+    answer = session.post(
+        f"{url}/signin/start/",
+        data={"csrfmiddlewaretoken": csrf_token(page.text)},
+        headers={"Referer": f"{url}/signin/"},
+        timeout=30,
+    )
+    answer = submit_person(session, answer, person)
+    assert answer.url.startswith(url), answer.url
+    return session
 
 
 def csrf_token(page: str) -> str:
@@ -171,7 +190,7 @@ def csrf_token(page: str) -> str:
 def submit_person(session: requests.Session, page: requests.Response, person: str) -> requests.Response:
     """Press a person's button on the simulator's sign-in page."""
     form = re.search(r"<form[^>]*>(?:(?!</form>).)*?" + re.escape(person) + r"\s*</button>.*?</form>", page.text, re.S)
-    assert form, f"the sign-in page has no button {person}"
+    assert form, f"{page.url} ({page.status_code}) has no button {person}"
     action = re.search(r'<form[^>]*action="([^"]*)"', form.group(0))
     button = re.search(r"<button([^>]*)>\s*" + re.escape(person) + r"\s*</button>", form.group(0))
     assert button

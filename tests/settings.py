@@ -12,6 +12,7 @@ os.environ.update(
         "DOCUSIGN_REDIRECT_URI": "http://testserver/oauth/callback/",
         "DOCUSIGN_SIMULATOR_URL": "http://127.0.0.1:9000",
         "DJANGO_ALLOWED_HOSTS": "testserver,127.0.0.1,localhost",
+        "RATE_LIMITS": "off",
     }
 )
 

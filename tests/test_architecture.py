@@ -141,8 +141,9 @@ def test_only_the_audit_service_writes_audit_entries() -> None:
     assert writers <= {"dashboard/services/audit.py", "dashboard/models/audit.py"}
 
 
-def test_only_crypto_reads_the_token_keys() -> None:
-    readers = {name_of(path) for path in sources("dashboard") if "settings.TOKEN_KEYS" in path.read_text()}
+@pytest.mark.parametrize("ring", ["TOKEN_KEYS", "BACKUP_KEYS"])
+def test_only_crypto_reads_the_keys(ring: str) -> None:
+    readers = {name_of(path) for path in sources("dashboard") if f"settings.{ring}" in path.read_text()}
     assert readers <= {"dashboard/crypto.py", "dashboard/checks.py"}
 
 

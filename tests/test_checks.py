@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ GOOD = {
     "DJANGO_DEBUG": "false",
     "DJANGO_ALLOWED_HOSTS": "console.example.com",
     "TOKEN_KEYS": KEY,
+    "BACKUP_KEYS": "",
     "DOCUSIGN_ENVIRONMENT": "production",
     "DOCUSIGN_CLIENT_ID": "0c5e7a94-2b61-4d3f-9e8a-5f1c6b7d2a10",
     "DOCUSIGN_CLIENT_SECRET": "5b8f0e3d-7c42-4a96-b1d5-e60a9f2c8d77",
@@ -36,6 +36,10 @@ GOOD = {
     "DOCUSIGN_SERVICE_USER": "",
     "DOCUSIGN_SERVICE_KEY": "",
     "LOG_LEVEL": "INFO",
+    "RATE_LIMITS": "",
+    "TRUSTED_PROXIES": "127.0.0.1,::1",
+    "SESSION_IDLE_MINUTES": "60",
+    "SESSION_HOURS": "12",
 }
 SIMULATED = {
     "DOCUSIGN_ENVIRONMENT": "simulator",
@@ -57,6 +61,22 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"TOKEN_KEYS": "c2hvcnQ="}, "TOKEN_KEYS"),
     ({"TOKEN_KEYS": f"{KEY},{KEY}"}, "TOKEN_KEYS"),
     ({"TOKEN_KEYS": "A" * 43 + "="}, "TOKEN_KEYS"),
+    ({"RATE_LIMITS": "writes=5"}, "RATE_LIMITS"),
+    ({"RATE_LIMITS": "write=often"}, "RATE_LIMITS"),
+    ({"RATE_LIMITS": "write=-1"}, "RATE_LIMITS"),
+    ({"RATE_LIMITS": "60"}, "RATE_LIMITS"),
+    ({"TRUSTED_PROXIES": "nginx"}, "TRUSTED_PROXIES"),
+    ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES"),
+    ({"TRUSTED_PROXIES": "::/0"}, "TRUSTED_PROXIES"),
+    ({"SESSION_IDLE_MINUTES": "4"}, "SESSION_IDLE_MINUTES"),
+    ({"SESSION_IDLE_MINUTES": "121", "SESSION_HOURS": "2"}, "SESSION_IDLE_MINUTES"),
+    ({"SESSION_HOURS": "25"}, "SESSION_HOURS"),
+    ({"SESSION_HOURS": "long"}, "SESSION_HOURS"),
+    ({"AUDIT_RETENTION_DAYS": "399"}, "AUDIT_RETENTION_DAYS"),
+    ({"AUDIT_ANCHOR_FILE": "/no/such/folder/heads.jsonl"}, "AUDIT_ANCHOR_FILE"),
+    ({"INPUT_RETENTION_DAYS": "0"}, "INPUT_RETENTION_DAYS"),
+    ({"BACKUP_KEYS": "c2hvcnQ="}, "BACKUP_KEYS"),
+    ({"BACKUP_KEYS": KEY}, "BACKUP_KEYS"),
     ({"DOCUSIGN_ENVIRONMENT": "staging"}, "DOCUSIGN_ENVIRONMENT"),
     ({"DOCUSIGN_CLIENT_ID": ""}, "DOCUSIGN_CLIENT_ID"),
     ({"DOCUSIGN_CLIENT_ID": "my-app"}, "DOCUSIGN_CLIENT_ID"),
@@ -94,8 +114,20 @@ BAD: list[tuple[dict[str, str], str]] = [
     ({"DATABASE_URL": "mongo://db/console"}, "DATABASE_URL"),
     ({"DATABASE_URL": "db.sqlite3"}, "DATABASE_URL"),
     ({"DATABASE_URL": "sqlite:////nonexistent/db.sqlite3"}, "DATABASE_URL"),
+    ({"CACHE_URL": "memcached://127.0.0.1"}, "CACHE_URL"),
+    ({"CACHE_URL": "redis://"}, "CACHE_URL"),
+    ({"SESSION_STORE": "cache"}, "SESSION_STORE"),
+    ({"SESSION_STORE": "cookie"}, "SESSION_STORE"),
+    ({"METRICS_TOKEN": "short", "METRICS_DIR": "."}, "METRICS_TOKEN"),
+    ({"METRICS_ALLOWED": "127.0.0.1"}, "METRICS_DIR"),
+    ({"METRICS_ALLOWED": "everybody"}, "METRICS_ALLOWED"),
+    ({"OLD_SECRET_KEYS": "short"}, "OLD_SECRET_KEYS"),
+    ({"SENTRY_DSN": "not an address"}, "SENTRY_DSN"),
     ({"QUEUE_URL": "kafka://queue"}, "QUEUE_URL"),
-    ({"QUEUE_URL": "celery+redis://127.0.0.1"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "celery+amqp://127.0.0.1"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "celery+redis://"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "redis://127.0.0.1:many/0"}, "QUEUE_URL"),
+    ({"QUEUE_URL": "redis://127.0.0.1/queue"}, "QUEUE_URL"),
     ({"QUEUE_URL": "sqlite:////nonexistent/queue.sqlite3"}, "QUEUE_URL"),
 ]
 
@@ -158,6 +190,27 @@ def test_the_secret_key_may_not_be_a_token_key(settings: Any) -> None:
     assert any("each needs a value of its own" in line for line in checks.problems())
 
 
+def test_an_older_secret_key_is_none_that_still_signs(settings: Any) -> None:
+    """S-19: and Django itself gets none of them, so what was replaced opens no session (S-6)."""
+    settings.OLD_SECRET_KEYS = [settings.SECRET_KEY]
+    assert any("holds the present DJANGO_SECRET_KEY" in line for line in checks.problems())
+    assert settings.SECRET_KEY_FALLBACKS == []
+
+
+@pytest.mark.parametrize("command", ["work", "backup", "restore", "restored", "migrate", "rotate_key"])
+def test_only_the_process_that_serves_needs_the_folder_of_its_counts(
+    settings: Any, tmp_path: Path, command: str
+) -> None:
+    """S-19: systemd takes it away while that one is stopped, which is just when a backup is restored."""
+    settings.METRICS_DIR = str(tmp_path / "gone")
+    line = "METRICS_DIR names a folder that does not exist"
+    with pytest.raises(SystemExit, match=line):
+        checks.refuse_bad_settings(["wsgi", "serve"])
+    with pytest.raises(SystemExit) as ended:  # for what is wrong with the settings of tests
+        checks.refuse_bad_settings(["manage.py", command])
+    assert line not in str(ended.value)
+
+
 def test_no_line_repeats_a_secret(settings: Any) -> None:
     settings.TOKEN_KEYS = ["a-canary-that-is-no-key"]
     settings.CONNECT_HMAC_KEYS = ["canary-hmac"]
@@ -183,10 +236,14 @@ def test_outside_a_rehearsal_cookies_are_bound_to_the_host_and_tls() -> None:
     assert ended.stdout.split() == ["__Host-session", "__Host-csrf", "__Host-theme", "True", "True", "31536000", "True"]
 
 
-@pytest.mark.processes
-@pytest.mark.skipif(find_spec("redis") is not None, reason="the package redis is installed")
-def test_a_queue_whose_package_is_missing_is_said_at_the_start() -> None:
+@pytest.mark.parametrize(
+    ("scheme", "package"), [("redis", "redis"), ("postgres", "psycopg"), ("celery+redis", "celery")]
+)
+def test_a_queue_whose_package_is_missing_is_said_at_the_start(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
+) -> None:
     """S-19: not as a failed import in the first job."""
-    ended = run({"QUEUE_URL": "redis://127.0.0.1:6379/0"}, "manage.py", "check")
-    assert ended.returncode != 0
-    assert "QUEUE_URL of this kind needs the Python package redis" in ended.stderr
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    settings.QUEUE_URL = f"{scheme}://127.0.0.1:6379/0"
+    lines = checks.problems()
+    assert f"QUEUE_URL of this kind needs the Python package {package}, which is not installed." in lines

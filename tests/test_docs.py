@@ -14,7 +14,9 @@ TEXT = "\n".join(page.read_text() for page in PAGES)
 
 def variables_of_the_settings() -> set[str]:
     source = (ROOT / "dashboard" / "settings.py").read_text()
-    return set(re.findall(r'(?:env\.\w+\(|read_\w+\(env(?:\.\w+)?,)\s*"([A-Z_]+)"', source))
+    served = (ROOT / "deploy" / "gunicorn.conf.py").read_text()
+    read = set(re.findall(r'(?:env\.\w+\(|read_\w+\(env(?:\.\w+)?,)\s*"([A-Z_]+)"', source))
+    return read | set(re.findall(r'environ\.get\("([A-Z_]+)"', served))
 
 
 def variables_of_the_page() -> set[str]:
@@ -50,9 +52,9 @@ def test_every_command_that_is_named_exists() -> None:
 
 
 def test_every_make_target_that_is_named_exists() -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
-    assert set(re.findall(r"^make (\w+)|`make (\w+)", TEXT, re.M)) != set()
-    named = {first or second for first, second in re.findall(r"^make (\w+)|`make (\w+)", TEXT, re.M)}
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"^make ([\w-]+)|`make ([\w-]+)", TEXT, re.M)) != set()
+    named = {first or second for first, second in re.findall(r"^make ([\w-]+)|`make ([\w-]+)", TEXT, re.M)}
     assert named - targets == set()
 
 

@@ -38,7 +38,7 @@ from tests.factories import (
 )
 
 # name: (action, or None for a view that is open to anybody or needs only a session; kind of object in the address)
-PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz"}
+PUBLIC = {"signin", "signin-start", "signout", "theme", "oauth-callback", "hook", "livez", "readyz", "metrics"}
 SIGNED_IN = {"preferences", "zone"}
 GUARDED: dict[str, tuple[str, str]] = {
     "overview": ("overview.view", ""),
@@ -53,6 +53,11 @@ GUARDED: dict[str, tuple[str, str]] = {
     "connect-key-remove": ("connect.change", "key"),
     "connect-replay": ("connect.change", "delivery"),
     "team": ("team.view", ""),
+    "team-switch-off": ("team.change", "membership"),
+    "team-switch-on": ("team.change", "membership"),
+    "sessions": ("session.view", ""),
+    "session-end": ("session.end", "session"),
+    "sessions-end-others": ("session.end", ""),
     "team-role": ("team.change", "membership"),
     "team-reading": ("team.change", "membership"),
     "workflows": ("workflow.view", ""),
@@ -69,6 +74,7 @@ GUARDED: dict[str, tuple[str, str]] = {
     "preset-change": ("preset.save", "preset"),
     "preset-delete": ("preset.save", "preset"),
     "input-rules": ("workflow.view", "workflow"),
+    "input-retention": ("input_retention.change", "workflow"),
     "input-rule": ("input_rule.change", "workflow"),
     "instances": ("instance.view", ""),
     "instance-find": ("instance.view", ""),
@@ -180,6 +186,7 @@ def address(operator: Membership, admin: Membership, viewer: Membership) -> Call
         "batch": batch.pk,
         "sheet": sheet.pk,
         "row": (sheet.pk, 1),
+        "session": "0123456789abcdef",
     }
 
     def path(name: str) -> str:

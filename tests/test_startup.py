@@ -21,6 +21,7 @@ from tests import postgres
         (["manage.py", "--traceback", "sync"], 60_000),
         (["manage.py", "migrate", "--verbosity", "0"], 0),
         (["manage.py", "verify_audit"], 0),
+        (["manage.py", "export_audit", "file"], 0),
     ],
 )
 def test_each_command_gets_the_time_that_its_statements_need(arguments: list[str], milliseconds: int) -> None:

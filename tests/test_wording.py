@@ -96,6 +96,13 @@ def test_yesterday_is_a_day_of_the_calendar_and_not_twenty_four_hours() -> None:
     assert wording.relative_text(just_before_midnight) == "yesterday"
 
 
+@time_machine.travel("2026-03-29T03:30:00+00:00", tick=False)
+def test_an_hour_that_the_clocks_skipped_is_not_counted() -> None:
+    """In Berlin it is half past five; the clocks went from two to three, four hours of the wall clock and three of time."""
+    with timezone.override("Europe/Berlin"):
+        assert wording.past_text(datetime(2026, 3, 29, 0, 30, tzinfo=UTC)) == "3 h ago"
+
+
 def test_a_missing_time_is_a_dash_or_what_the_page_says() -> None:
     assert strip_tags(render("{% when at %}", at=None)) == "–"
     assert strip_tags(render('{% when at missing="not given" %}', at=None)) == "not given"

@@ -7,6 +7,7 @@ show other rows than were asked for, it shows none (`is_withheld`) or says what 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -272,8 +273,9 @@ class InstanceFilter(Filter):
         """Whether one of the filters behind "More filters" is on, or wrong."""
         return any(self.cleaned_data.get(name) or name in self.errors for name in ADVANCED)
 
-    @property
+    @cached_property
     def chips(self) -> list[Chip]:
+        """Each filter that is on, read once: the name of a person is asked for."""
         said = self.cleaned_data
         made = []
         if name := said.get("name"):

@@ -6,7 +6,7 @@ from dashboard import append_only
 
 
 def install(apps, schema_editor):
-    append_only.install(schema_editor.connection)
+    append_only.install(schema_editor.connection, has_checkpoints=False)
 
 
 def remove(apps, schema_editor):

@@ -1,7 +1,7 @@
 """The tables of the console: one module per noun."""
 
 from dashboard.models.account import PROOF_LIFETIME, Account, ApiBudget, Connection, Membership, Rights, Role
-from dashboard.models.audit import AuditEntry, AuditHead
+from dashboard.models.audit import AuditCheckpoint, AuditEntry, AuditHead
 from dashboard.models.batch import (
     ACTIVE_BATCHES,
     SETTLED_ITEMS,
@@ -13,6 +13,7 @@ from dashboard.models.batch import (
     Sheet,
 )
 from dashboard.models.delivery import Delivery, Hook, HookKey, HookRefusal
+from dashboard.models.guard import BrowserSession, RateCount
 from dashboard.models.instance import (
     BUCKETS,
     EXPIRES_SOON,
@@ -36,13 +37,14 @@ from dashboard.models.setup import SetupCode
 from dashboard.models.sync import AccountSync
 from dashboard.models.tally import HourCount, InstanceCount
 from dashboard.models.user import User
-from dashboard.models.workflow import Contract, Workflow, WorkflowAccess, WorkflowState
+from dashboard.models.workflow import LONGEST_KEPT_DAYS, Contract, Workflow, WorkflowAccess, WorkflowState
 
 __all__ = [
     "ACTIVE_BATCHES",
     "BUCKETS",
     "EXPIRES_SOON",
     "FREEZING",
+    "LONGEST_KEPT_DAYS",
     "OPEN_STATES",
     "PROOF_LIFETIME",
     "RUNNING_STATES",
@@ -55,11 +57,13 @@ __all__ = [
     "ApiBudget",
     "Approval",
     "ApprovalState",
+    "AuditCheckpoint",
     "AuditEntry",
     "AuditHead",
     "Batch",
     "BatchItem",
     "BatchState",
+    "BrowserSession",
     "Bucket",
     "Connection",
     "Contract",
@@ -86,6 +90,7 @@ __all__ = [
     "OperationState",
     "Policy",
     "Preset",
+    "RateCount",
     "Rights",
     "Role",
     "SavedView",

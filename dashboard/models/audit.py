@@ -16,6 +16,21 @@ class AuditHead(models.Model):
         return f"Head at {self.seq}"
 
 
+class AuditCheckpoint(models.Model):
+    """Where the chain begins after its oldest entries were purged: their last link, signed. Only entries up to one may be deleted."""
+
+    seq = models.PositiveBigIntegerField(primary_key=True, help_text="Of the last entry that was purged.")
+    hash = models.CharField(max_length=64, help_text="Of that entry; the next one names it.")
+    purged = models.PositiveBigIntegerField(help_text="How many entries went with it.")
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    made_at = models.DateTimeField()
+    signature = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"Purged up to {self.seq}"
+
+
 class AuditEntry(models.Model):
     """Who did what to what, when, with what result. Names are frozen as text; no secrets, inputs or links."""
 
@@ -58,7 +73,12 @@ class AuditEntry(models.Model):
             models.Index(fields=["account_id", "-seq"]),
             models.Index(fields=["account_id", "action", "-seq"]),
             models.Index(fields=["account_id", "object_id", "-seq"]),
+            models.Index(fields=["account_id", "workflow_id", "-seq"], name="audit_workflow"),
+            models.Index(fields=["account_id", "operation_id", "-seq"], name="audit_operation"),
             models.Index(fields=["account_id", "actor_id", "-seq"]),
+            models.Index(fields=["account_id", "actor_sub", "-seq"], name="audit_own"),
+            models.Index(fields=["account_id", "started_by", "-seq"], name="audit_own_instances"),
+            models.Index(fields=["account_id", "object_type", "-seq"], name="audit_type"),
         ]
 
     def __str__(self) -> str:

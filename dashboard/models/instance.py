@@ -100,6 +100,9 @@ class Instance(models.Model):
     last_completed_step = models.IntegerField(null=True)
     last_completed_step_name = models.TextField(blank=True)
     trigger_inputs = models.JSONField(default=dict)
+    inputs_erased_at = models.DateTimeField(
+        null=True, help_text="Since then they are not taken over from Docusign again."
+    )
     tags = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
     extra = models.JSONField(default=dict, help_text="Members that this console does not know, as they came.")
@@ -126,7 +129,10 @@ class Instance(models.Model):
         # only looked at, so that rows which another filter leaves out need not be read.
         indexes = [
             models.Index(fields=["account", "sort_at", "id", "started_at", "expires_at"], name="inst_changed"),
-            models.Index(fields=["account", "started_at", "id", "sort_at", "expires_at"], name="inst_started"),
+            models.Index(
+                fields=["account", "started_at", "id", "sort_at", "expires_at", "last_completed_step"],
+                name="inst_started_step",
+            ),
             models.Index(fields=["account", "expires_at", "id", "sort_at", "started_at"], name="inst_expires"),
             models.Index(fields=["account", "name_order", "id"], name="inst_name"),
             models.Index(fields=["account", "starter_order", "started_by", "id", "is_from_here"], name="inst_starter"),

@@ -10,6 +10,7 @@ import uuid
 
 from django.db import models
 
+from dashboard.facts import current_request_id
 from dashboard.models.account import Account
 from dashboard.models.instance import Instance
 from dashboard.models.looks import Look
@@ -83,6 +84,13 @@ class Operation(models.Model):
     next_check_at = models.DateTimeField(null=True)
     http_status = models.PositiveIntegerField(null=True)
     docusign_request_id = models.TextField(blank=True)
+    request_id = models.CharField(
+        max_length=64,
+        blank=True,
+        default=current_request_id,
+        db_default="",
+        help_text="Of the request or job that made it.",
+    )
     message = models.TextField(blank=True, help_text="What happened, in a sentence for people.")
     field_errors = models.JSONField(default=dict, help_text="Docusign's complaints by input name.")
 

@@ -1,16 +1,22 @@
 """A person of the console. Identity is (environment, Docusign `sub`), never e-mail; there is no password."""
 
+from __future__ import annotations
+
 import uuid
+from typing import TYPE_CHECKING
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils.crypto import salted_hmac
 
+if TYPE_CHECKING:
+    from dashboard.models.account import Membership
+
 
 class UserManager(BaseUserManager["User"]):
     """People come only through a Docusign sign-in, so there is no `create_user` with a password."""
 
-    def get_by_natural_key(self, username: str | None) -> "User":
+    def get_by_natural_key(self, username: str | None) -> User:
         return self.get(pk=str(username))
 
 
@@ -32,6 +38,9 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     session_epoch = models.PositiveIntegerField(default=0, help_text="Counting up ends every session of this person.")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    # Where this person may work, for as long as the request lasts that read them; set by `services/accounts.py`.
+    working_in: list[Membership]
 
     password = None  # type: ignore[assignment]  # Docusign is the only door, so there is nothing to store
 

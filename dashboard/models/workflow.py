@@ -34,6 +34,9 @@ WORKFLOW_LOOKS = {
 }
 
 
+LONGEST_KEPT_DAYS = 3_650
+
+
 class Workflow(models.Model):
     """A workflow as Docusign last listed it."""
 
@@ -66,6 +69,11 @@ class Workflow(models.Model):
     asked_ended_at = models.DateTimeField(
         null=True, help_text="When Docusign showed a later change, which made `asked_state` a thing of the past."
     )
+
+    inputs_kept_days = models.PositiveIntegerField(
+        null=True, help_text="How long inputs are kept here after an instance ended; None for the console's usual."
+    )
+    inputs_erased_to = models.DateTimeField(null=True, help_text="What ended before has been gone through.")
 
     class Meta:
         indexes = [models.Index(fields=["account", "status"])]

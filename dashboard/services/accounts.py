@@ -40,11 +40,30 @@ def served_among(named: Iterable[NamedAccount]) -> list[NamedAccount]:
 
 def active_memberships(user: User) -> QuerySet[Membership]:
     """The accounts that this person may work in now, the default one first."""
-    return (
-        Membership.objects.select_related("account__budget", "account__sync", "user__connection")
-        .filter(user=user, is_active=True, account__in=served_accounts())
-        .order_by("-is_default", "account__name", "pk")
-    )
+    return _active_memberships().filter(user=user).order_by("-is_default", "account__name", "pk")
+
+
+def _active_memberships() -> QuerySet[Membership]:
+    """Every request asks this, so it says itself which accounts are served: a subquery takes long to plan."""
+    rows = Membership.objects.select_related("account__budget", "account__sync", "user__connection")
+    rows = rows.filter(is_active=True, account__environment=settings.DOCUSIGN_ENVIRONMENT)
+    if settings.CONSOLE_ACCOUNTS:
+        rows = rows.filter(account__in=settings.CONSOLE_ACCOUNTS)
+    return rows
+
+
+def person_of(user_id: str) -> User | None:
+    """The person of a session, and `working_in` read along with them, since every request needs both; None for nobody."""
+    found = _active_memberships().filter(user_id=user_id, user__is_active=True)
+    rows = sorted(
+        found, key=lambda row: (not row.is_default, row.account.name, row.pk)
+    )  # as `active_memberships` has them
+    user = rows[0].user if rows else User.objects.filter(pk=user_id, is_active=True).first()
+    if user is not None:
+        user.working_in = rows
+        for row in rows:
+            row.user = user
+    return user
 
 
 def home_account(user: User) -> Account | None:

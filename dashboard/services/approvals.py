@@ -7,20 +7,18 @@ import json
 from datetime import timedelta
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dashboard import crypto
 from dashboard.models import Account, Approval, ApprovalState, Batch, BatchState, Membership, Role
-from dashboard.services import audit, batches
+from dashboard.services import audit, batch_states, batches
 from dashboard.services.errors import Refused
 from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.second_person import digest_of, listed, needed_for
-from dashboard.services.visibility import is_connected, own_id, visible_batches
+from dashboard.services.visibility import is_connected, own_id, sees_all, visible_batches
 
-COUNT_KEPT_SECONDS = 15
 State = ApprovalState
 ASKABLE = (BatchState.PLANNED, BatchState.DONE)  # a list that is done is asked for again before a retry
 OVER = (State.DECLINED, State.EXPIRED, State.WITHDRAWN)
@@ -28,6 +26,10 @@ CHANGED = (
     "The list was changed after a second person was asked, so the request is void. Look at the list and ask again."
 )
 MOVED = "This request was already decided, withdrawn or changed. Nothing was changed."
+NOBODY_ASKED = (
+    "No request for a second person waits here, so there is nothing to decide. Who made the list asks for one and says why "
+    "it shall be done. Nothing was changed."
+)
 NOT_SEEN = "This page showed an older request. Look at the list once more. Nothing was changed."
 
 
@@ -39,7 +41,7 @@ def visible_approvals(membership: Membership) -> QuerySet[Approval]:
 
 def waiting_for(membership: Membership) -> QuerySet[Approval]:
     """Requests that this person could decide now."""
-    if membership.role == Role.VIEWER or not (is_connected(membership) and membership.is_manager_now):
+    if membership.role == Role.VIEWER or not sees_all(membership):
         return visible_approvals(membership).none()
     rows = visible_approvals(membership).filter(state=State.WAITING, expires_at__gt=timezone.now())
     return rows.exclude(batch__actor_id=membership.user_id)
@@ -49,17 +51,7 @@ def deciders_of(account: Account) -> list[Membership]:
     """Who could decide now: operators and admins to whom Docusign shows everything."""
     people = Membership.objects.filter(account=account, is_active=True).exclude(role=Role.VIEWER)
     rows = people.select_related("user", "user__connection").order_by("user__name", "pk")
-    return [each for each in rows if is_connected(each) and each.is_manager_now]
-
-
-def waiting_count(membership: Membership) -> int:
-    """How many requests wait for this person, for the rail of every page: counted again only every few seconds."""
-    key = f"approvals:{membership.pk}:{membership.role}:{membership.rights_version}:{membership.is_manager_now}"
-    count: int | None = cache.get(key)
-    if count is None:
-        count = waiting_for(membership).count()
-        cache.set(key, count, COUNT_KEPT_SECONDS)
-    return count
+    return [each for each in rows if sees_all(each)]
 
 
 def is_waiting(approval: Approval) -> bool:
@@ -122,7 +114,7 @@ def decision_obstacle(approval: Approval, membership: Membership) -> str:
         return "You asked for it, so somebody else has to decide."
     if membership.account_id != batch.account_id or membership.role == Role.VIEWER:
         return "To decide you need the role operator or admin in this account."
-    if not (is_connected(membership) and membership.is_manager_now):
+    if not sees_all(membership):
         return "Only somebody to whom Docusign shows every instance of the account can judge the list."
     if approval.state != State.WAITING:
         return MOVED
@@ -170,7 +162,7 @@ def withdraw(approval: Approval, *, membership: Membership) -> Approval:
 
 
 def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str) -> Approval:
-    """An admin lets the list go without a second person: only with a reason, and told loudly. Starts it as its requester."""
+    """An admin lets a list go for which a second person was asked, and says why: told loudly. Starts it as its requester."""
     batch = Batch.objects.select_related("account", "actor").get(pk=batch.pk)
     if membership.role != Role.ADMIN or not visible_batches(membership).filter(pk=batch.pk).exists():
         raise Refused("Only an admin who sees the list can start it without a second person.")
@@ -179,24 +171,21 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
     earlier = Approval.objects.filter(batch=batch).select_related("batch").first()
     if earlier and is_theirs_already(earlier, State.BROKEN, membership) and seen == earlier.list_digest:
         return earlier
-    policy, requester = needed_for(batch), _requester_of(batch)
-    if policy is None or batch.state not in ASKABLE or batch.frozen_at is None:
-        raise Refused("It needs no second person, or is under way already. Nothing was changed.")
-    now = timezone.now()
+    # Who asked said why it shall be done; the admin only says why nobody else decides.
+    if earlier is None or not is_waiting(earlier):
+        raise Refused(NOBODY_ASKED)
+    if (policy := needed_for(batch)) is None:
+        raise Refused("It needs no second person any more. Nothing was changed.")
+    requester, now = _as_seen(earlier, seen), timezone.now()
     columns = {
         "state": State.BROKEN, "decided_by": membership.user, "decided_at": now, "note": reason.strip(),
-        "expires_at": now + timedelta(hours=settings.APPROVAL_HOURS), "list_digest": digest_of(batch),
+        "expires_at": now + timedelta(hours=settings.APPROVAL_HOURS),
     }  # fmt: skip
-    if seen != columns["list_digest"]:
-        raise Refused(NOT_SEEN)
     with transaction.atomic():
         lock_mirror(batch.account_id)
-        # One that was let go before, but lapsed or was for another list, is let go anew.
-        kept = Q(state__in=(State.APPROVED, State.BROKEN), expires_at__gt=now, list_digest=seen)
-        if not Approval.objects.filter(batch=batch).exclude(kept).update(**columns):
-            _, is_new = Approval.objects.get_or_create(batch=batch, defaults=columns)
-            if not is_new:
-                raise Refused(MOVED)
+        asked = Approval.objects.filter(batch=batch, state=State.WAITING, expires_at__gt=now, list_digest=seen)
+        if not asked.update(**columns):
+            raise Refused(MOVED)
         approval = Approval.objects.select_related("batch", "batch__account", "batch__actor").get(batch=batch)
         detail = {"count": listed(batch).count(), "requester": str(batch.actor), "policy": str(policy)}
         _record("approval.broken", approval, membership, reason=reason.strip(), detail=detail)
@@ -205,12 +194,15 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
 
 
 def waits_for(approval: Approval) -> str:
-    """What the requester can do with what was let go: "start" or "retry"; empty where it was started since, or its time is over."""
+    """What the requester can do with what was let go: "start" or "retry", or "nothing" where all of a retry was sent since; empty
+    where it was started since, or its time is over."""
     batch = approval.batch
     is_started = batch.confirmed_at is not None and batch.confirmed_at >= approval.asked_at
     if is_started or approval.expires_at <= timezone.now():
         return ""
-    return {BatchState.PLANNED: "start", BatchState.DONE: "retry"}.get(BatchState(batch.state), "")
+    if batch.state == BatchState.DONE:
+        return "retry" if batch_states.retriable(batch).exists() else "nothing"
+    return "start" if batch.state == BatchState.PLANNED else ""
 
 
 def start(approval: Approval, requester: Membership) -> None:
@@ -250,6 +242,11 @@ def _decidable(approval: Approval, membership: Membership, seen: str) -> Members
     """The requester's membership, when everything allows this person to approve exactly the list that they saw."""
     if obstacle := decision_obstacle(approval, membership):
         raise Refused(obstacle)
+    return _as_seen(approval, seen)
+
+
+def _as_seen(approval: Approval, seen: str) -> Membership:
+    """The requester's membership, where the list is still the one that was asked for and that this person saw."""
     if seen != approval.list_digest:
         raise Refused(NOT_SEEN)
     if digest_of(approval.batch) != approval.list_digest:

@@ -22,11 +22,12 @@ from dashboard.services import obstacles
 from dashboard.services.actions import carry_out
 from dashboard.services.batch_inputs import inputs_place
 from dashboard.services.batch_markers import marker_of
+from dashboard.services.errors import DocusignUnavailable
 from dashboard.services.marker import clean_name
 from dashboard.services.quota import Lane
 from dashboard.services.readings import Reading, Verdict, read_back
 from dashboard.services.timings import ITEM_DEADLINE_SECONDS, ITEM_READ_SECONDS
-from dashboard.services.triggers import intent, send_trigger
+from dashboard.services.triggers import KEY_UNKNOWN, intent, send_trigger
 
 Kind = OperationKind
 ALREADY_CANCELED = "It was already canceled. Nothing was sent."
@@ -70,9 +71,12 @@ def deliver(operation: Operation, membership: Membership) -> None:
 
 
 def intent_of(batch: Batch, item: BatchItem) -> Operation | None:
-    """The trigger of an item, not stored yet; None when its values cannot be opened."""
+    """The trigger of an item, not stored yet; None when its values cannot be opened. Raises DocusignUnavailable where only the key
+    is missing."""
     try:
         payload = crypto.unseal(item.sealed_inputs, *inputs_place(batch, item.position))
+    except crypto.KeyUnknown as error:  # with the key back the row goes as it is
+        raise DocusignUnavailable(KEY_UNKNOWN) from error
     except crypto.SealBroken:
         return None
     key = item.operation_key

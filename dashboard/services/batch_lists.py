@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.core.cache import cache
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -24,7 +23,6 @@ from dashboard.models import (
 )
 from dashboard.services.lists import COUNT_CAP, Page, page_of
 from dashboard.services.visibility import (
-    is_connected,
     visible_batches,
     visible_instances,
     visible_operations,
@@ -33,7 +31,6 @@ from dashboard.services.visibility import (
 
 Counts = Mapping[Any, int]  # by ItemState or its text
 MINE = "me"
-COUNT_KEPT_SECONDS = 60
 HIDDEN = "not visible to you"
 ALERTING = (Batch.Hold.RECONNECT, Batch.Hold.DRIFT, Batch.Hold.WORKFLOW, Batch.Hold.RESTORED)
 
@@ -118,21 +115,10 @@ def counts_of(batches: Iterable[Batch]) -> dict[UUID, dict[str, int]]:
     return found
 
 
-def sees_others(membership: Membership) -> bool:
-    """Whether the list can hold anything but one's own, so that "mine" narrows it."""
-    return is_connected(membership) and membership.is_manager_now
-
-
 def running_count(membership: Membership) -> int:
-    """How many go on now, for the rail of every page: counted again whenever something of the account has moved."""
-    standing = (membership.account.version, membership.rights_version, sees_others(membership))
-    key = f"running:{membership.pk}:{':'.join(map(str, standing))}"
-    count: int | None = cache.get(key)
-    if count is None:
-        going = (BatchState.RUNNING, BatchState.STOPPING)
-        count = visible_batches(membership).filter(state__in=going).order_by()[: COUNT_CAP + 1].count()
-        cache.set(key, count, COUNT_KEPT_SECONDS)
-    return count
+    """How many go on now."""
+    going = (BatchState.RUNNING, BatchState.STOPPING)
+    return visible_batches(membership).filter(state__in=going).order_by()[: COUNT_CAP + 1].count()
 
 
 def look_of(batch: Batch) -> Look:
@@ -175,7 +161,7 @@ def _named(rows: QuerySet[BatchItem], membership: Membership) -> QuerySet[BatchI
 def shown(batch: Batch, membership: Membership, items: list[BatchItem]) -> list[Shown]:
     """The items with what this person may open, in a few queries for a whole page."""
     instance_ids = [item.instance_id for item in items if item.instance_id]
-    seen = set(visible_instances(membership).filter(pk__in=instance_ids).values_list("pk", flat=True))
+    seen = set(visible_instances(membership, ids=instance_ids).values_list("pk", flat=True))
     operation_ids = [item.operation_id for item in items if item.operation_id]
     sent = set(visible_operations(membership).filter(pk__in=operation_ids).values_list("pk", flat=True))
     first = batch.items.filter(state=ItemState.WAITING).order_by("position").values_list("position", flat=True).first()
@@ -197,7 +183,7 @@ def shown(batch: Batch, membership: Membership, items: list[BatchItem]) -> list[
 def masked(items: list[BatchItem], membership: Membership) -> list[BatchItem]:
     """The items for pages that show the instances themselves: of one that may not be seen now, neither name nor state (V-6)."""
     ids = [item.instance_id for item in items if item.instance_id]
-    seen = set(visible_instances(membership).filter(pk__in=ids).values_list("pk", flat=True))
+    seen = set(visible_instances(membership, ids=ids).values_list("pk", flat=True))
     for item in items:
         if item.instance_id and item.instance_id not in seen:
             item.label, item.status_then, item.instance = HIDDEN, "", None

@@ -94,7 +94,7 @@ def _batches(results: Results) -> Iterator[list[list[str]]]:
         if not found:
             return
         ids = [item.instance_id for item in found if item.instance_id]
-        seen = set(visible_instances(mine).filter(pk__in=ids).values_list("pk", flat=True))
+        seen = set(visible_instances(mine, ids=ids).values_list("pk", flat=True))
         batch, is_own = results.batch, results.batch.actor_id == mine.user_id
         yield [
             _row(batch, item, is_named(batch, item, seen), item.instance_id in seen, is_own=is_own) for item in found

@@ -203,7 +203,11 @@ class Slice:
         return True
 
     def _carry_out(self, item: BatchItem, membership: Membership) -> None:
-        deed = batch_items.prepare(self.batch, item, membership)
+        try:
+            deed = batch_items.prepare(self.batch, item, membership)
+        except DocusignUnavailable as held_up:
+            self._postpone(self._soon(), held_up.message)
+            return
         if deed.is_unread:
             self.unread[item.pk] = self.unread.get(item.pk, 0) + 1
             if self.unread[item.pk] < READ_TRIES:

@@ -64,6 +64,11 @@ class Condition:
     def is_equal(self) -> bool:
         return self.test in (Test.IS, Test.MISSING)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether it only asks for any value at all."""
+        return self.test == Test.FROM and self.value in LEAST.values()
+
     def spelled(self, *, loose: bool = False) -> Spelled:
         column: Any = Loose(self.column) if loose else F(self.column)
         match self.test:

@@ -10,19 +10,11 @@ from django.utils import timezone
 
 from dashboard.facts import current_facts
 from dashboard.models import Account, AuditEntry, Connection, Membership, User
-from dashboard.services import accounts, audit, tokens
+from dashboard.services import accounts, audit, browser_sessions, tokens
 from dashboard.services.authorization_server import environment, oauth_client
 from dashboard.services.quota import Lane
 from dashboard.services.turnstile import Turnstile
 from maestro_api import MaestroClient
-
-CLOSED: dict[str, object] = {
-    "sealed_access_token": "",
-    "sealed_refresh_token": "",
-    "access_expires_at": None,
-    "lease": "",
-    "lease_until": None,
-}
 
 
 def client_for(
@@ -50,20 +42,30 @@ def mark_reconnect_needed(connection: Connection, reason: str) -> None:
     tokens.mark_reconnect_needed(connection, reason)
 
 
+def close_grant(user: User, reason: str) -> None:
+    """Forget both tokens; inside the transaction of the reason."""
+    Connection.objects.filter(user=user).update(
+        sealed_access_token="",
+        sealed_refresh_token="",
+        access_expires_at=None,
+        lease="",
+        lease_until=None,
+        state=Connection.State.DISCONNECTED,
+        state_reason=reason,
+        state_changed_at=timezone.now(),
+        first_granted_at=None,
+        # An answer that is under way no longer matches the version, so it is never stored.
+        version=F("version") + 1,
+    )
+
+
 def disconnect(connection: Connection, *, actor: User) -> None:
     """O-14: forget both tokens, end every session of the person, then tell Docusign if it can be told."""
     refresh_token = tokens.stored_refresh_token(connection)
     with transaction.atomic():
-        Connection.objects.filter(pk=connection.pk).update(
-            **CLOSED,
-            state=Connection.State.DISCONNECTED,
-            state_reason="You disconnected it.",
-            state_changed_at=timezone.now(),
-            first_granted_at=None,
-            # An answer that is under way no longer matches the version, so it is never stored.
-            version=F("version") + 1,
-        )
+        close_grant(connection.user, "You disconnected it.")
         User.objects.filter(pk=connection.user_id).update(session_epoch=F("session_epoch") + 1)
+        browser_sessions.end_all(connection.user)
         mine = Membership.objects.filter(user_id=connection.user_id)
         accounts.forget_rights(connection.user, mine)
         audit.record(

@@ -81,12 +81,26 @@ def apply_claimed(account: Account, lease: int) -> None:
             *("id", "account_id", "workflow_id", "status", "synced_at", "read_at")
         )
     }
-    held: Fate | None = None
+    homes = dict(
+        Workflow.objects.filter(pk__in=[row.workflow_id for row in rows if row.workflow_id]).values_list(
+            "pk", "account_id"
+        )
+    )
+    called_for: list[tuple[Instance | None, list[Delivery]]] = []
+    settled: dict[Fate, list[Delivery]] = {}
     for instance_id, group in groups.items():
+        instance = known.get(instance_id) if instance_id else None
+        if fate := _fate_without_a_call(account, group, instance, homes):
+            settled.setdefault(fate, []).extend(group)
+        else:
+            called_for.append((instance, group))
+    for fate, those in settled.items():  # many at once: each write waits for the disk
+        _settle(account, lease, those, fate)
+    held: Fate | None = None
+    for instance, group in called_for:
         if timezone.now() > _until(lease) - timedelta(seconds=READ_DEADLINE_SECONDS):
             return  # the rest comes again when the lease has ended
-        instance = known.get(instance_id) if instance_id else None
-        fate = _fate_without_a_call(account, group, instance) or held or _read(account, group, instance)
+        fate = held or _read(account, group, instance)
         held = held or (None if fate.counts else fate)  # no call is allowed before that time, so none is tried
         _settle(account, lease, group, fate)
 
@@ -103,15 +117,19 @@ def _microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def _fate_without_a_call(account: Account, group: Sequence[Delivery], instance: Instance | None) -> Fate | None:
-    """What needs no reading: an instance that has ended stays as it is, and one that was seen since is up to date."""
+def _fate_without_a_call(
+    account: Account, group: Sequence[Delivery], instance: Instance | None, homes: dict[UUID, UUID]
+) -> Fate | None:
+    """What needs no reading: an instance that has ended stays as it is, and one that was seen since is up to date.
+
+    `homes` has the account of each workflow that is known.
+    """
     newest = max(row.received_at for row in group)
     if group[0].instance_id is None:
         return Fate(State.UNMATCHED, "It names no instance.")
     if instance is None:
         workflow_id = group[0].workflow_id
-        home = Workflow.objects.filter(pk=workflow_id).only("account_id").first() if workflow_id else None
-        if workflow_id is None or (home is not None and home.account_id != account.pk):
+        if workflow_id is None or homes.get(workflow_id, account.pk) != account.pk:
             return Fate(
                 State.UNMATCHED, "It names an instance that is not known here, and no workflow of this account."
             )

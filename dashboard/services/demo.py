@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -30,6 +31,17 @@ def ignore_signals() -> None:
     """From here on the demo is ending: a second signal must not break off the ending of the children."""
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def tied(command: Sequence[str | Path]) -> list[str | Path]:
+    """The command, so that it gets SIGTERM once this process is gone, even by SIGKILL: Linux sees to it, where `setpriv` is there.
+
+    What Linux waits for is the end of the thread that starts it, so only the main thread ties anything.
+    """
+    program = shutil.which("setpriv")
+    if program is None or threading.current_thread() is not threading.main_thread():
+        return list(command)
+    return [program, "--pdeathsig", "TERM", "--", *command]
 
 
 @dataclass(slots=True)
@@ -64,6 +76,8 @@ class Demo:
             "TOKEN_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
             "DATABASE_URL": f"sqlite:///{self.home / 'db.sqlite3'}",
             "QUEUE_URL": f"sqlite:///{self.home / 'queue.sqlite3'}",
+            "CACHE_URL": "",
+            "SESSION_STORE": "database",
             "DOCUSIGN_ENVIRONMENT": "simulator",
             "DOCUSIGN_SIMULATOR_URL": self.simulator_url,
             "DOCUSIGN_API_URL": "",
@@ -73,6 +87,9 @@ class Demo:
             "DOCUSIGN_SCOPES": "signature aow_manage",
             "CONSOLE_ACCOUNTS": ",".join(self.accounts),
             "CONNECT_HMAC_KEYS": secrets.token_urlsafe(32),
+            # Everybody is on this machine, and scripts try it out; RATE_LIMITS= in the shell brings the usual limits.
+            "RATE_LIMITS": os.environ.get("RATE_LIMITS", "off"),
+            "TRUSTED_PROXIES": "",
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         }
 
@@ -130,7 +147,7 @@ class Demo:
     def _start(self, name: str, command: Sequence[str], variables: Mapping[str, str]) -> None:
         # A session of its own, so that Ctrl-C reaches the children once, through us, in order.
         self.children[name] = subprocess.Popen(  # noqa: S603  # our own commands
-            list(command), env=dict(variables), cwd=self.base, start_new_session=True
+            tied(command), env=dict(variables), cwd=self.base, start_new_session=True
         )
 
     def _wait(self, name: str, url: str, seconds: float = 60.0) -> None:

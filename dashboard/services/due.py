@@ -231,9 +231,10 @@ def is_account_due(account: Account, now: datetime) -> bool:
 
 
 def _queue(membership: Membership, now: datetime) -> bool:
-    """Queue the job unless one is waiting; one update decides among processes."""
+    """Queue the job unless one is waiting, or was done since this request read the person; one update decides among processes."""
     lost = now - SYNC_QUEUE_PATIENCE
     rows = Membership.objects.filter(Q(sync_queued_at=None) | Q(sync_queued_at__lt=lost), pk=membership.pk)
+    rows = rows.filter(rights_proven_at=membership.rights_proven_at, synced_at=membership.synced_at)
     rows = rows.filter(Q(sync_lease_until=None) | Q(sync_lease_until__lt=now))
     if not rows.update(sync_queued_at=now):
         return False

@@ -56,6 +56,14 @@ class StoreBusy(ServiceError):
     """This console's own database takes no writes; nothing was sent or changed."""
 
 
+class TooMany(ServiceError):
+    """Somebody does a thing too often; nothing was done. After `retry_seconds` it is taken again."""
+
+    def __init__(self, message: str, *, retry_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
 class Drifted(ServiceError):
     """The workflow asks for other inputs than the form did; `contract` is the present one, `changes` are sentences."""
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dashboard.models import Instance, Membership
 from dashboard.services import audit
-from dashboard.services.cells import CELLS, instant
+from dashboard.services.cells import CELLS, READ, instant
 from dashboard.services.errors import NotAllowed
 from dashboard.services.instance_lists import Search, iter_instances
 from dashboard.services.visibility import sees_anything
@@ -100,7 +100,8 @@ def _write_sheet(export: Export, file: BinaryIO) -> int:
 def _batches(export: Export) -> Iterator[list[Instance]]:
     """The rows in the order of the search, each batch asked for under the rights of its moment (V-6)."""
     mine = Membership.objects.get(pk=export.membership.pk)
-    for batch in iter_instances(mine, export.search, BATCH):
+    read = [column for key, _ in export.columns for column in READ.get(key, ())]
+    for batch in iter_instances(mine, export.search, BATCH, read=read):
         yield batch
         _go_on(export, mine)
 

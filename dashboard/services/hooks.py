@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from django.db import OperationalError, transaction
@@ -17,10 +16,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from dashboard import crypto
+from dashboard.addresses import source_of
 from dashboard.models import Delivery, Hook, HookKey, HookRefusal
 from dashboard.services.accounts import served_accounts
 from dashboard.services.instances import uuid_of
-from dashboard.services.store import waiting_at_most
+from dashboard.services.store import in_turn, waiting_at_most
 from maestro_api import UnreadableEvent, parse_event, verify_signature
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def receive(hook: Hook, body: bytes, headers: Mapping[str, str], *, address: str
         with waiting_at_most(LOCK_WAIT_MS):
             Hook.objects.filter(pk=hook.pk).update(foreign=F("foreign") + 1)
         return Outcome.FOREIGN
-    with waiting_at_most(LOCK_WAIT_MS), transaction.atomic():
+    with in_turn(LOCK_WAIT_MS), waiting_at_most(LOCK_WAIT_MS), transaction.atomic():
         # A redelivery finds its key taken and changes nothing (W-5).
         Delivery.objects.bulk_create([delivery], ignore_conflicts=True)
         _note_use(hook, keys[index], delivery.received_at)
@@ -152,7 +152,7 @@ def _refuse(hook: Hook, address: str) -> Outcome:
 
     Only forgeries are ever told so: somebody who floods from behind the same proxy does not lock Docusign out.
     """
-    now, source = timezone.now(), _source(address)
+    now, source = timezone.now(), source_of(address)
     minute = now.replace(second=0, microsecond=0)
     if _flooding.get(source) == minute:
         return Outcome.FLOOD
@@ -174,12 +174,3 @@ def _refuse(hook: Hook, address: str) -> Outcome:
         _flooding.clear()
     _flooding[source] = minute
     return Outcome.FLOOD
-
-
-def _source(address: str) -> str:
-    """The address as one sender has it: of IPv6 the network of a single customer."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address[:64]
-    return str(parsed if parsed.version == 4 else ip_network(f"{parsed}/64", strict=False))

@@ -76,7 +76,7 @@ def kept(
         if rows is not None:
             for *pk, status, number in rows.values_list(*columns).annotate(Sum("rows")):
                 found[pk[0] if pk else None, status] += number
-    if +found:
+    if +found and reach.has_denials:
         denied = _denied(account_id, user_id, reach, workflows, started_by)
         found.subtract(Counter((pk if by_workflow else None, status) for pk, status in denied))
     return Census(+found)

@@ -8,7 +8,7 @@ Gathering: an index that has the filter gives all rows of the filter, which are 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -26,6 +26,8 @@ GATHERED = 6_000
 STRIDE = 4_000
 # So many rows are gathered sooner than an index over all rows is read to its end.
 MANY = 60_000
+# Gathering so many takes long enough to look first whether the page is full after so many times its rows along an index.
+NOT_SO_FEW, SHORT_STRIDE = 1_000, 20
 COUNTED = frozenset({"account_id", "workflow_id", "started_by", "bucket", "status"})
 
 
@@ -42,6 +44,24 @@ class Rows:
 
     conditions: tuple[Condition, ...]
     elsewhere: tuple[Elsewhere, ...] = ()
+    # How many rows meet conditions of theirs, as far as that was counted for this list, and how far.
+    sizes: dict[frozenset[Condition], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    sizes_elsewhere: dict[Elsewhere, int | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def size(self, conditions: Collection[Condition], most: int) -> int:
+        """How many rows of the table meet the conditions, counted once and, where that takes reading them, no further than `most`."""
+        key = frozenset(conditions)
+        known, reach = self.sizes.get(key, (0, -1))
+        if known > reach and reach < most:
+            known, reach = self.sizes[key] = _size(conditions, most), most
+        return known
+
+    def size_elsewhere(self, by: Elsewhere) -> int | None:
+        """How many rows another table finds, counted once and no further than few; None where it finds none quickly."""
+        if by not in self.sizes_elsewhere:
+            found = by.found(GATHERED + 1)
+            self.sizes_elsewhere[by] = None if found is None else capped_count(found, GATHERED)
+        return self.sizes_elsewhere[by]
 
     def also(self, *conditions: Condition) -> "Rows":
         return replace(self, conditions=(*self.conditions, *conditions)) if conditions else self
@@ -73,12 +93,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way of gathering: what an index is asked, how many rows that gives (counted no further than needed), what it covers."""
+    """A way of gathering: what an index is asked, and how many rows that gives, counted no further than needed."""
 
     conditions: tuple[Condition, ...]
     by: Elsewhere | None
     size: int
-    covered: frozenset[str] = frozenset()
 
     @property
     def is_short(self) -> bool:
@@ -104,17 +123,17 @@ def shortest_way(rows: Rows) -> Way | None:
 
 def _ways(rows: Rows) -> "Sequence[Way] | Any":
     """What the indexes can be asked, the quickest counts first."""
-    served: dict[frozenset[Condition], frozenset[str]] = {}
+    served: set[frozenset[Condition]] = set()
     for index in INDEXES:
         taken = _served(index, rows.conditions)
-        if any(each.column != "account_id" for each in taken):
-            served[taken] = served.get(taken, frozenset()) | frozenset(index)
+        if any(each.column != "account_id" and not each.is_given for each in taken):
+            served.add(taken)
     whole = [taken for taken in served if not any(taken < other for other in served)]
     for taken in sorted(whole, key=lambda taken: not all(each.column in COUNTED for each in taken)):
-        yield Way(tuple(taken), None, _size(taken, GATHERED), served[taken])
+        yield Way(tuple(taken), None, rows.size(taken, GATHERED))
     for each in rows.elsewhere:
-        if (found := each.found(GATHERED + 1)) is not None:
-            yield Way((), each, capped_count(found, GATHERED))
+        if (size := rows.size_elsewhere(each)) is not None:
+            yield Way((), each, size)
 
 
 def _served(index: Sequence[str], conditions: Sequence[Condition]) -> frozenset[Condition]:
@@ -169,9 +188,9 @@ def places(
     """The first places of a segment after `start`, as tuples of its columns; `way` is taken when the caller knows it to be short."""
     rows = rows.also(*segment.conditions)
     reading = _Reading(rows, segment.columns, segment.is_descending != backwards, limit, start)
-    if way is not None and way.is_short:
-        return reading.gathered(way)
     walk = _walk(rows.conditions, segment.columns)
+    if way is not None and way.is_short:
+        return reading.soon(way, walk)
     if is_served(rows, segment.columns):
         return reading.walked(walk or ())
     way = shortest_way(rows)
@@ -179,9 +198,12 @@ def places(
         return reading.gathered(way)
     if walk is None or way is None:
         return reading.walked(walk or ())
+    is_covered = _is_covered(rows, walk, segment.columns)
+    if not is_covered and _is_within(rows, way, segment.columns) and rows.size(way.conditions, MANY) <= MANY:
+        return reading.gathered(way)  # many entries of one index are read sooner than a few thousand rows of the table
     if (found := reading.strolled(walk)) is not None:
         return found
-    if _is_covered(rows, walk, segment.columns) and (way.by is not None or _size(way.conditions, MANY) > MANY):
+    if is_covered and (way.by is not None or rows.size(way.conditions, MANY) > MANY):
         return reading.walked(walk)
     return reading.gathered(way)
 
@@ -248,6 +270,14 @@ def _is_covered(rows: Rows, walk: Sequence[Condition], columns: Sequence[str]) -
     )
 
 
+def _is_within(rows: Rows, way: Way, columns: Sequence[str]) -> bool:
+    """Whether an index that serves the way of gathering holds the order and whatever has to be looked at."""
+    if way.by is not None or rows.elsewhere:
+        return False
+    wanted = {each.column for each in rows.conditions if not rows.implies(each)} | set(columns)
+    return any(wanted <= set(index) and _served(index, rows.conditions).issuperset(way.conditions) for index in INDEXES)
+
+
 def _has_order(index: Sequence[str], columns: Sequence[str], prefix: set[str]) -> bool:
     """Whether the index has these columns in a row, after equal ones of the prefix."""
     size = len(columns)
@@ -264,6 +294,14 @@ class _Reading:
     limit: int
     start: Place | None
 
+    def soon(self, way: Way, walk: Sequence[Condition] | None) -> list[tuple[Any, ...]]:
+        """Gathered; where that is not so little, a short stretch of the walk is looked at before."""
+        if walk is not None and way.size >= NOT_SO_FEW:
+            found = self.along(walk, self.limit * SHORT_STRIDE)
+            if found is not None:
+                return found
+        return self.gathered(way)
+
     def gathered(self, way: Way) -> list[tuple[Any, ...]]:
         found = self._after_start(self.rows.through(way.conditions, way.by), loose=True)
         order = [OrderBy(Loose(column), descending=self.is_descending) for column in self.columns]
@@ -279,11 +317,12 @@ class _Reading:
         Finding where a stretch ends takes as long as reading it, which many rows (of an export) would feel once a batch.
         """
         for stretch in sorted({max(STRIDE, self.limit * 4), max(STRIDE, self.limit * 100)}):
-            if (rows := self._along(walk, stretch)) is not None:
+            if (rows := self.along(walk, stretch)) is not None:
                 return rows
         return None
 
-    def _along(self, walk: Sequence[Condition], stretch: int) -> list[tuple[Any, ...]] | None:
+    def along(self, walk: Sequence[Condition], stretch: int) -> list[tuple[Any, ...]] | None:
+        """The rows that lie on a stretch of the walk; None when it does not hold enough of them."""
         path = self._after_start(Rows(tuple(walk)).through(self._still_asked(walk)))
         far = self._in_order(path).values_list(*self.columns)[stretch : stretch + 1]
         end = next(iter(far), None)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from dashboard.models import Bucket, InstanceDenial, InstanceState, Membership, Workflow, bucket_of
+from dashboard.models import Bucket, InstanceState, Membership, Workflow, bucket_of
 from dashboard.services import instance_counts
 from dashboard.services.conditions import Condition, Elsewhere, Keyed, Named, NotDenied, OwnOrOpen, Test, given
 from dashboard.services.findable import folded
@@ -109,7 +109,7 @@ class Listing:
             elsewhere.append(OwnOrOpen(account_id, self.reach.own_id, tuple(self.reach.open_ids)))
         elif not self.reach.is_all:
             conditions.append(Condition("started_by", Test.IS, self.reach.own_id))
-        if InstanceDenial.objects.filter(user_id=self.membership.user_id).exists():
+        if self.reach.has_denials:
             elsewhere.append(NotDenied(self.membership.user_id))
         if self.workflows:
             conditions.append(_one_of("workflow_id", self.workflows))
@@ -131,6 +131,12 @@ class Listing:
         way = shortest_way(self.rows) if self.rows is not None else None
         return way if way is not None and way.is_short else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has the name or the key, which a list by them finds out first anyway."""
+        is_looked_up = bool(self.search.name or self.search.key)
+        return self.rows is None or (is_looked_up and self.way is not None and not self.way.size)
+
     @cached_property
     def census(self) -> Census | None:
         """The rows of all tabs by state; None when they are too many to be counted for one page."""
@@ -138,6 +144,8 @@ class Listing:
             return Census(Counter(), Counter())
         if self.search.is_counted:
             return self.kept
+        if self.is_empty:
+            return Census(Counter(), Counter())
         by_workflow = self.column == "workflow"
         return instance_counts.read_census(self.rows, self.way, by_workflow=by_workflow) if self.way else None
 

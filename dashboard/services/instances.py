@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from dashboard.models import Account, Instance, InstanceChange, KeyInput, Workflow, bucket_of
 from dashboard.services import findable, tallies
+from dashboard.services.input_erasure import withhold
 from dashboard.services.marker import find_marker, without_marker
 from dashboard.services.timings import SETTLE_AFTER
 from maestro_api import Instance as ApiInstance
@@ -60,6 +61,7 @@ OTHERS = (
     "name_order",
     "starter_order",
     "trigger_inputs",
+    "inputs_erased_at",
     "tags",
     "metadata",
     "extra",
@@ -249,6 +251,7 @@ def _apply_chunk(account: Account, answers: Sequence[ApiInstance], source: str, 
                 changes.append(_change(row, before, answer, source, now))
         applied.seen.add(pk)
     changed = [stored[pk] for pk in standings]
+    withhold([*new.values(), *changed])
     _save(account, new, changed, changes)
     rows = [*new.values(), *changed]
     findable.store_names(new.values(), [row for row in changed if row.name != names[row.pk]])
@@ -334,7 +337,8 @@ def _differs(row: Instance, answer: ApiInstance, is_read: bool) -> bool:
     if answer.tags and list(answer.tags) != row.tags:
         return True
     # Only a read by itself carries all members, so only then is it worth looking at the larger ones.
-    large = ((answer.trigger_inputs, "trigger_inputs"), (answer.metadata, "metadata")) if is_read else ()
+    inputs = None if row.inputs_erased_at else answer.trigger_inputs
+    large = ((inputs, "trigger_inputs"), (answer.metadata, "metadata")) if is_read else ()
     return any(value and value != getattr(row, name) for value, name in large)
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -66,15 +67,24 @@ class Page(Generic[Row]):
 
 
 def page_of(
-    rows: QuerySet[Row], *columns: str, size: int, after: str = "", before: str = "", is_descending: bool = True
+    rows: QuerySet[Row] | Sequence[QuerySet[Row]],
+    *columns: str,
+    size: int,
+    after: str = "",
+    before: str = "",
+    is_descending: bool = True,
 ) -> Page[Row]:
-    """The page after or before a cursor, in the order of columns of which the last is unique. What is no cursor gives the first."""
-    start = read_cursor(after, rows.model, columns)
-    end = None if start else read_cursor(before, rows.model, columns)
+    """The page after or before a cursor, in the order of columns of which the last is unique. What is no cursor gives the first.
+
+    `rows` may come in parts, each of which an index of its own gives in order, where one query for all of them would read
+    everything. A row may be in several parts; the columns are no text, which Python orders in another way. The parts are read one
+    after the other, so a row made meanwhile may be in the next reading only.
+    """
+    parts = [rows] if isinstance(rows, QuerySet) else list(rows)
+    start = read_cursor(after, parts[0].model, columns)
+    end = None if start else read_cursor(before, parts[0].model, columns)
     is_down = is_descending != bool(end)
-    if place := start or end:
-        rows = rows.filter(beyond(columns, place, is_descending=is_down))
-    found = list(rows.order_by(*(f"{'-' if is_down else ''}{column}" for column in columns))[: size + 1])
+    found = _next(parts, columns, start or end, size + 1, is_descending=is_down)
     kept = found[:size][::-1] if end else found[:size]
     ends = (
         [write_cursor([getattr(row, name) for name in columns]) for row in (kept[0], kept[-1])] if kept else [None] * 2
@@ -82,6 +92,19 @@ def page_of(
     if end:
         return Page(kept, ends[0] if len(found) > size else None, ends[1], False)
     return Page(kept, ends[0] if start else None, ends[1] if len(found) > size else None, start is None)
+
+
+def _next(
+    parts: list[QuerySet[Row]], columns: Sequence[str], place: list[Any] | None, most: int, *, is_descending: bool
+) -> list[Row]:
+    """The rows that follow a place: the first of each part, and of these the first."""
+    order = [f"-{column}" if is_descending else column for column in columns]
+    if place:
+        parts = [part.filter(beyond(columns, place, is_descending=is_descending)) for part in parts]
+    found = {row.pk: row for part in parts for row in part.order_by(*order)[:most]}
+    if len(parts) == 1:
+        return list(found.values())
+    return sorted(found.values(), key=attrgetter(*columns), reverse=is_descending)[:most]
 
 
 def beyond(columns: Sequence[Any], place: Sequence[Any], *, is_descending: bool) -> Beyond:

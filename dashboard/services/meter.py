@@ -14,7 +14,7 @@ from dashboard.models import Account, ApiBudget, InstanceCount, Membership, Work
 from dashboard.services import budget, due
 from dashboard.services.account_lists import PAGE_SIZE
 from dashboard.services.quota import Lane, Quota, quota_of
-from dashboard.services.visibility import is_connected
+from dashboard.services.visibility import sees_all
 
 LANE_WORDS = {
     Lane.PEOPLE: "What people do",
@@ -60,7 +60,7 @@ def meter_of(membership: Membership) -> Meter:
     row: ApiBudget | None = getattr(account, "budget", None)
     quota = quota_of(row, now)
     lanes = tuple(_lane(row, quota, lane, now) for lane in Lane)
-    if not (is_connected(membership) and membership.is_manager_now):
+    if not sees_all(membership):
         return Meter(quota, lanes, None, None)
     return Meter(quota, lanes, due.calls_of_next(account), full_cost(account))
 

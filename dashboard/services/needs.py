@@ -31,9 +31,8 @@ from dashboard.services import approvals, drift, grants, hook_setup, pace
 from dashboard.services.figures import in_bucket
 from dashboard.services.instance_lists import LIST_COLUMNS
 from dashboard.services.lists import COUNT_CAP, capped_count
-from dashboard.services.marker import without_marker
 from dashboard.services.news import cursor_of
-from dashboard.services.visibility import visible_instances, visible_operations
+from dashboard.services.visibility import names_of, visible_instances, visible_operations
 from dashboard.wording import plural
 
 SHOWN = 10
@@ -218,8 +217,10 @@ def _rows(membership: Membership, kind: Kind, share: int, paces: dict[UUID, pace
         story = "Instances ended since the last event, and Docusign sent none about them."
         return [Need("Docusign's events", SILENT, story, since, page="connect")]
     if kind.key == "unknown":
-        rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES).select_related("workflow", "instance")
-        return [_of_operation(row) for row in rows.order_by("sent_at", "pk")[:share]]
+        rows = visible_operations(membership).filter(state__in=OPEN_OUTCOMES).select_related("workflow")
+        found = list(rows.order_by("sent_at", "pk")[:share])
+        names = names_of(found, membership)
+        return [_of_operation(row, names[row.pk]) for row in found]
     if kind.key == "drift":
         return [_of_drift(found) for found in drift.drifts_of(kind.ids[:share])]
     if kind.key == "expiring":
@@ -238,7 +239,7 @@ def _first_to_end(ending: QuerySet[Instance], share: int) -> list[UUID]:
 
 def _found(membership: Membership, ids: list[UUID]) -> list[Instance]:
     """The rows with these ids, in their order."""
-    named = visible_instances(membership).filter(pk__in=ids)
+    named = visible_instances(membership, ids=ids)
     found = {row.pk: row for row in named.select_related("workflow").only(*LIST_COLUMNS)}
     return [found[pk] for pk in ids if pk in found]
 
@@ -255,16 +256,12 @@ def _of_broken(approval: Approval) -> Need:
     return Need(batch.name, approval.look, story, approval.decided_at, str(batch.workflow or ""), approval=approval)
 
 
-def _of_operation(operation: Operation) -> Need:
-    name = (
-        str(operation.instance)
-        if operation.instance
-        else without_marker(operation.instance_name) or str(operation.workflow)
-    )
+def _of_operation(operation: Operation, name: str) -> Need:
     story = f"{operation.get_kind_display()}: we do not know whether it was done."
     if operation.state == OperationState.NEEDS_PERSON:
         story = f"{operation.get_kind_display()}: only a person can tell whether it was done."
-    return Need(name, operation.look, story, operation.sent_at, str(operation.workflow), operation=operation)
+    flow = str(operation.workflow)
+    return Need(name or flow, operation.look, story, operation.sent_at, flow, operation=operation)
 
 
 def _of_expiring(instance: Instance) -> Need:

@@ -4,20 +4,23 @@ The one rule: whatever narrows or changes what somebody sees is in the stamp, an
 query; in doubt there is no answer here, and the whole page decides.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.backends.db import SessionStore as StoreInDatabase
 from django.db import connection
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from dashboard import crypto
-from dashboard.models import PROOF_LIFETIME, Membership, Rights
+from dashboard.models import PROOF_LIFETIME, Membership, Rights, WorkflowAccess
 from dashboard.models.user import session_hash
 from dashboard.services.timings import LOOK_NOTE_EVERY
 
@@ -40,7 +43,8 @@ LEFT JOIN django_session s ON s.session_key = %s AND s.expire_date > %s
 WHERE m.id = %s
 """  # noqa: S608  # the only word put in is a constant of ours
 JUDGED = 6  # so many columns come before those of the stamp
-_sessions = SessionStore()
+_store = import_module(settings.SESSION_ENGINE).SessionStore
+_sessions = StoreInDatabase()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,18 @@ class PageState:
 
 
 def stamp_of(membership: Membership) -> str:
-    """Changes with the mirror, with this person's rights and proofs, and with each look of the sync."""
-    state = _read(membership.pk, "", timezone.now())
-    return state.stamp if state else ""
+    """Changes with the mirror, with this person's rights and proofs, and with each look of the sync.
+
+    Made from what the request has read of them already, which was before it reads any row.
+    """
+    user, account = membership.user, membership.account
+    grant, sync = getattr(user, "connection", None), getattr(account, "sync", None)
+    said = (
+        account.version, membership.is_active, user.is_active, membership.role, membership.rights, membership.rights_version,
+        user.time_zone, grant.state if grant else None, membership.synced_at, membership.sync_failed_at, membership.sync_queued_at,
+        *((sync.ended_at, sync.failed_at, sync.queued_at) if sync else (None,) * 3), opened_to(membership),
+    )  # fmt: skip
+    return _spelled(membership.pk, said)
 
 
 def is_same(stamp: str, session_key: str) -> bool:
@@ -72,8 +85,20 @@ def is_same(stamp: str, session_key: str) -> bool:
         state is not None
         and state.is_look_noted  # otherwise the page notes it, which keeps the worker reading
         and constant_time_compare(state.stamp, stamp)
-        and _is_session_of(state)
+        and _is_session_of(state, _session(state, session_key))
     )
+
+
+def opened_to(membership: Membership) -> int:
+    """What the query has in its last column: which workflows' lists show this person the rows of others; -1 where all do."""
+    since = timezone.now() - PROOF_LIFETIME
+    proven_at = membership.rights_proven_at
+    if membership.rights == Rights.MANAGE and proven_at is not None and proven_at >= since:
+        return -1
+    opened = WorkflowAccess.objects.filter(
+        user_id=membership.user_id, workflow__account_id=membership.account_id, others_proven_at__gte=since
+    )
+    return opened.aggregate(total=Sum("pk"))["total"] or 0
 
 
 def _read(membership_id: int, session_key: str, now: datetime) -> PageState | None:
@@ -85,10 +110,8 @@ def _read(membership_id: int, session_key: str, now: datetime) -> PageState | No
     if row is None:
         return None
     user_id, account_id, is_default, epoch, data, is_noted = row[:JUDGED]
-    served = (settings.DOCUSIGN_ENVIRONMENT, *settings.CONSOLE_ACCOUNTS)
-    words = "\n".join(map(str, (*served, membership_id, *row[JUDGED:])))
     return PageState(
-        stamp=f"{membership_id}-{crypto.keyed_digest('stamp', words, size=24)}",
+        stamp=_spelled(membership_id, row[JUDGED:]),
         user_id=UUID(str(user_id)),
         account_id=UUID(str(account_id)),
         is_default=bool(is_default),
@@ -98,15 +121,32 @@ def _read(membership_id: int, session_key: str, now: datetime) -> PageState | No
     )
 
 
+def _spelled(membership_id: int, said: Iterable[Any]) -> str:
+    served = (settings.DOCUSIGN_ENVIRONMENT, *settings.CONSOLE_ACCOUNTS)
+    words = "\n".join(map(str, (*served, membership_id, *map(_plain, said))))
+    return f"{membership_id}-{crypto.keyed_digest('stamp', words, size=24)}"
+
+
+def _plain(value: Any) -> Any:
+    """The same for what the ORM read and for what the database said, which spells times and truth in its own way."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    return int(value) if isinstance(value, bool) else value
+
+
 def _time(moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
-def _is_session_of(state: PageState) -> bool:
+def _session(state: PageState, session_key: str) -> dict[str, Any]:
+    """What the session holds, from the same query, or from the cache where sessions are kept there; empty where there is none."""
+    if _store is not StoreInDatabase:
+        return dict(_store(session_key).load())
+    return dict(_sessions.decode(state.session_data)) if state.session_data else {}
+
+
+def _is_session_of(state: PageState, session: dict[str, Any]) -> bool:
     """Whether the session is signed in as this person, in this account, and holds no message that a page has to show."""
-    if not state.session_data:
-        return False
-    session = _sessions.decode(state.session_data)
     chosen = session.get("account", str(state.account_id) if state.is_default else None)
     return (
         session.get(SESSION_KEY) == str(state.user_id)

@@ -36,6 +36,7 @@ State = OperationState
 SWEPT = (
     "The sender ended before Docusign's answer was stored. Whether it happened is not known yet; this console checks."
 )
+SETTLED_BY = "Settled by hand: {} looked at Docusign and found that it"
 NOT_CONNECTED = "Your connection to Docusign ended, so this console cannot check whether it happened."
 NOT_CONNECTED_YET = "Whether it happened is looked up as soon as its person is connected to Docusign again."
 NO_RIGHTS = "Docusign no longer shows you this, so this console cannot check whether it happened."
@@ -115,7 +116,7 @@ def settle_by_hand(operation: Operation, *, actor: User, launched: bool, note: s
     said = "happened" if launched else "did not happen"
     outcome = Outcome(
         wanted,
-        f"Settled by hand: {actor} looked at Docusign and found that it {said}.",
+        f"{SETTLED_BY.format(actor)} {said}.",
         reason=note.strip(),
         columns={"settle_key": key},
         detail={"found": said, "was": operation.state},

@@ -55,7 +55,7 @@ def freeze(
     if not is_connected(membership):
         raise Refused(obstacles.NOT_CONNECTED)
     if search is None:
-        rows = visible_instances(membership).filter(pk__in=ids).order_by("-sort_at", "-id")
+        rows = visible_instances(membership, ids=ids).order_by("-sort_at", "-id")
         described = f"{plural(len(set(ids)), 'instance')} picked one by one"
     else:
         if not narrows(search):

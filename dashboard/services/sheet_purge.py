@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dashboard.models import FREEZING, Batch, BatchItem, BatchState, OperationKind, Sheet
+from dashboard.services.input_erasure import finished_rows
 
 DROPPED_AFTER = timedelta(days=7)  # what was prepared and never confirmed
 RETRY_KEPT = timedelta(days=7)  # the inputs of rows that were refused or not sent
@@ -39,17 +40,11 @@ def _forget_done() -> int:
 
 def _forget_inputs() -> int:
     now = timezone.now()
-    over = Batch.objects.filter(
-        state=BatchState.DONE,
-        kind=OperationKind.TRIGGER,
-        ended_at__range=(now - LOOKED_BACK, now - RETRY_KEPT),
-    )
-    sealed = BatchItem.objects.filter(batch__in=over).exclude(sealed_inputs="")
-    ids = list(sealed.values_list("batch_id", flat=True).distinct()[:AT_ONCE])
+    over = finished_rows(now - RETRY_KEPT).filter(batch__kind=OperationKind.TRIGGER)
+    sealed = over.filter(batch__ended_at__gte=now - LOOKED_BACK).exclude(sealed_inputs="")
+    ids = list(sealed.order_by().values_list("batch_id", flat=True).distinct()[:AT_ONCE])
     for pk in ids:
-        with transaction.atomic():
-            if Batch.objects.filter(pk=pk, state=BatchState.DONE).exists():
-                BatchItem.objects.filter(batch_id=pk).exclude(sealed_inputs="").update(sealed_inputs="")
+        sealed.filter(batch_id=pk).update(sealed_inputs="")
     return len(ids)
 
 

@@ -91,7 +91,7 @@ def start_sheet(batch: Batch, table: Table, file_name: str) -> Sheet:
 
 def table_of(batch: Batch) -> Table:
     """The rows as they were brought. Raises Refused when they are gone."""
-    return _opened(batch, _sheet_of(batch))
+    return opened(_sheet_of(batch))
 
 
 def _sheet_of(batch: Batch) -> Sheet:
@@ -101,8 +101,9 @@ def _sheet_of(batch: Batch) -> Sheet:
     return sheet
 
 
-def _opened(batch: Batch, sheet: Sheet) -> Table:
-    packed = base64.b64decode(crypto.unseal(sheet.sealed_table, *table_place(batch.pk)))
+def opened(sheet: Sheet) -> Table:
+    """The rows of a file. Raises crypto.SealBroken."""
+    packed = base64.b64decode(crypto.unseal(sheet.sealed_table, *table_place(sheet.pk)))
     kept = json.loads(zlib.decompress(packed))
     return Table(kept["columns"], kept["rows"], kept["numbers"])
 
@@ -174,7 +175,7 @@ def check_sheet(
     """
     sheet = _sheet_of(batch)
     chosen = Chosen(dict(mapping), name_column, name_pattern, list(dict.fromkeys(key_columns)))
-    return _check(batch, membership, sheet, _opened(batch, sheet), chosen)
+    return _check(batch, membership, sheet, opened(sheet), chosen)
 
 
 def _check(
@@ -281,7 +282,7 @@ def add_rows(batch: Batch, table: Table, *, membership: Membership) -> CheckRepo
     if sheet.checked_at is None:
         raise Refused(NOT_CHECKED)
     chosen = Chosen(sheet.mapping, sheet.name_column, sheet.name_pattern, sheet.key_columns)
-    return _check(batch, membership, sheet, merged(batch, _opened(batch, sheet), table), chosen, is_new=True)
+    return _check(batch, membership, sheet, merged(batch, opened(sheet), table), chosen, is_new=True)
 
 
 def corrections(batch: Batch) -> bytes:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.conf import settings
 from django.db import transaction
@@ -16,7 +16,7 @@ from django.db import transaction
 from dashboard import crypto
 from dashboard.facts import current_facts, set_facts
 from dashboard.models import Account, AuditEntry, Connection, Membership, User
-from dashboard.services import accounts, audit, setup, tokens
+from dashboard.services import accounts, audit, limits, setup, team_access, tokens
 from dashboard.services.accounts import NamedAccount
 from dashboard.services.authorization_server import environment, oauth_client
 from dashboard.services.errors import DocusignUnavailable, SignInRefused
@@ -24,6 +24,9 @@ from maestro_api import MaestroError, OAuthError, ResponseError, TokenGrant, Use
 
 PENDING_SECONDS = 600
 MAX_PENDING = 10
+# A person who changes their mind at Docusign, or comes back late, tries nothing.
+HARMLESS = frozenset({"docusign", "state_old"})
+NOT_STARTED = "This answer does not belong to a sign-in that was started in this browser."
 REFUSAL_NAMES = ("error", "error_description", "error_code", "error_message")
 
 
@@ -79,18 +82,30 @@ def remember(pendings: Mapping[str, PendingSignIn], state: str, pending: Pending
     return {**dict(newest), state: pending}
 
 
-def take(pendings: dict[str, PendingSignIn], state: str) -> PendingSignIn:
-    """The attempt that this state names, which is used up by this. Raises StateRefused (O-3, O-4)."""
+def attempts_of(session: Mapping[str, Any], *, is_signed_in: bool) -> dict[str, PendingSignIn] | None:
+    """The attempts of a browser; None where none was ever started: any page can send such a browser to the callback."""
+    found: dict[str, PendingSignIn] | None = session.get("sign_in", {} if is_signed_in else None)
+    return found
+
+
+def take(pendings: dict[str, PendingSignIn] | None, state: str) -> PendingSignIn:
+    """The attempt that this state names, which is used up by this. Raises StateRefused (O-3, O-4).
+
+    Where none was ever started nothing is written down, and where none is under way nothing counts as a failed one (S-16).
+    """
+    if pendings is None:
+        raise StateRefused(f"{NOT_STARTED} Nothing was sent to Docusign. Start again.")
+    is_under_way = bool(pendings)
     pending = pendings.pop(state, None)
     if pending is None:
-        why, sentence = "state", "This answer does not belong to a sign-in that was started in this browser."
+        why, sentence = "state", NOT_STARTED
     elif _age(pending) > PENDING_SECONDS:
         why, sentence = "state_old", "This sign-in was started more than ten minutes ago."
     elif pending["environment"] != settings.DOCUSIGN_ENVIRONMENT:
         why, sentence = "environment", "This sign-in was started for another Docusign environment."
     else:
         return pending
-    _record_refusal(why)
+    _record_refusal(why, counts=is_under_way)
     raise StateRefused(f"{sentence} Nothing was sent to Docusign. Start again.")
 
 
@@ -154,9 +169,11 @@ def _let_in(info: UserInfo, grant: TokenGrant, claim: str) -> SignedIn:
         if not served and claim and named and setup.use(claim):
             served = [next((each for each in named if each.is_default), named[0])]
             is_claim = True
-        disabled = User.objects.filter(
-            environment=settings.DOCUSIGN_ENVIRONMENT, sub=info.sub, is_active=False
-        ).exists()
+        mine = {"environment": settings.DOCUSIGN_ENVIRONMENT, "sub": info.sub}
+        barred = team_access.barred_accounts(**mine, among=[each.id for each in served])
+        disabled = User.objects.filter(**mine, is_active=False).exists()
+        disabled = disabled or bool(served and len(barred) == len(served))
+        served = [each for each in served if each.id not in barred]
         if served and not disabled:
             return _store_person(info, grant, served, is_claim=is_claim)
     _close_membership_of(info.sub)
@@ -195,9 +212,10 @@ def _close_membership_of(sub: str) -> None:
             accounts.forget_rights(user, mine)
 
 
-def _record_refusal(why: str, *, code: str = "") -> None:
+def _record_refusal(why: str, *, code: str = "", counts: bool = True) -> None:
     """An audit entry without a name, an address or a session: nothing about a stranger is kept."""
     facts = current_facts()
+    is_locked = counts and why not in HARMLESS and limits.note_failed_sign_in(facts.ip)
     set_facts(replace(facts, ip="", session_hash=""))
     try:
         with transaction.atomic():
@@ -208,5 +226,13 @@ def _record_refusal(why: str, *, code: str = "") -> None:
                 result=AuditEntry.Result.REFUSED,
                 detail={"why": why} | ({"docusign": code} if code else {}),
             )
+            if is_locked:
+                audit.record(
+                    "session.locked_out",
+                    actor=None,
+                    account=accounts.only_account(),
+                    result=AuditEntry.Result.REFUSED,
+                    reason="Too many sign-ins from one address failed.",
+                )
     finally:
         set_facts(facts)

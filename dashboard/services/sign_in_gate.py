@@ -92,7 +92,7 @@ def _owner_of(token: Any, path: str) -> str | None:
     if not isinstance(token, str) or not token:
         return None
     try:
-        owner, typed_at = signing.loads(token, salt=SALT, max_age=settings.SESSION_COOKIE_AGE)
+        owner, typed_at = signing.loads(token, salt=SALT, max_age=settings.SESSION_HOURS * 3600)
     except (signing.BadSignature, ValueError):
         return None
     return owner if typed_at == path else None

@@ -18,7 +18,7 @@ RANK = Case(
 def members_of(account: Account) -> QuerySet[Membership]:
     """Everybody who has signed in to the account, admins first; those whom Docusign names no longer come last."""
     rows = Membership.objects.filter(account=account).select_related("user", "account", "user__connection")
-    rows = rows.filter(Q(is_active=True) | Q(user__connection__isnull=False))
+    rows = rows.filter(Q(is_active=True) | Q(user__connection__isnull=False) | Q(barred_at__isnull=False))
     return rows.order_by("-is_active", RANK, "user__name", "pk")
 
 

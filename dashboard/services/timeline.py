@@ -1,10 +1,11 @@
 """What this console saw and did with one instance, newest first. Its one rule: a gap between two looks is named, not filled."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard.models import Instance, InstanceChange, Membership, Operation, OperationKind, OperationState
-from dashboard.services.visibility import visible_operations
+from dashboard.services.visibility import visible_among
 
 SHOWN = 100
 LATE = timedelta(minutes=1)
@@ -31,14 +32,17 @@ class Moment:
     operation: Operation | None = None
 
 
-def timeline_of(instance: Instance, membership: Membership) -> list[Moment]:
-    """Observed changes and our own operations together."""
+def operations_on(instance: Instance) -> list[Operation]:
+    """What anybody did with this instance here, newest first."""
+    rows = Operation.objects.filter(account_id=instance.account_id, instance=instance)
+    return list(rows.select_related("actor").order_by("-planned_at")[:SHOWN])
+
+
+def timeline_of(instance: Instance, operations: Iterable[Operation], membership: Membership) -> list[Moment]:
+    """Observed changes, and of these operations those that this person may see, together."""
     changes = InstanceChange.objects.filter(instance=instance).order_by("-observed_at", "-pk")[:SHOWN]
-    operations = (
-        visible_operations(membership).filter(instance=instance).select_related("actor").order_by("-planned_at")
-    )
     moments = [moment for change in changes if (moment := _of_change(change))]
-    moments += [_of_operation(operation) for operation in operations[:SHOWN]]
+    moments += [_of_operation(operation) for operation in visible_among(operations, membership)]
     return sorted(moments, key=lambda moment: moment.at, reverse=True)
 
 

@@ -28,6 +28,10 @@ LOOK_EVERY_SECONDS = 0.05
 AHEAD_SECONDS = 300
 JITTER_SECONDS = 60
 State = Connection.State
+KEY_UNKNOWN = (
+    "This console does not hold the key that your sign-in at Docusign was sealed with. Nothing was sent. Whoever runs the server can "
+    "give it that key; without it, sign in again."
+)
 
 
 def access_token(connection: Connection) -> str:
@@ -134,8 +138,11 @@ def _refresh(row: Connection, lease: str, *, must: bool) -> str:
         grant = oauth_client().refresh(_open(row, "refresh_token"))
     except InvalidGrant as error:
         return _after_refusal(row, error)
+    except DocusignUnavailable:
+        _release(row, lease)
+        raise
     except MaestroError as error:
-        Connection.objects.filter(pk=row.pk, lease=lease).update(lease="", lease_until=None)
+        _release(row, lease)
         log.warning("token.refresh_failed", extra={"user_id": str(row.user_id), "error": type(error).__name__})
         if must:
             raise DocusignUnavailable(
@@ -147,6 +154,10 @@ def _refresh(row: Connection, lease: str, *, must: bool) -> str:
         **_sealed(row, grant), version=row.version + 1
     )
     return grant.access_token if stored else _open(_reload(row), "access_token")
+
+
+def _release(row: Connection, lease: str) -> None:
+    Connection.objects.filter(pk=row.pk, lease=lease).update(lease="", lease_until=None)
 
 
 def _after_refusal(row: Connection, error: InvalidGrant) -> str:
@@ -189,6 +200,10 @@ def _lives(row: Connection, *, seconds: int) -> bool:
 def _open(row: Connection, field: str) -> str:
     try:
         return crypto.unseal(getattr(row, f"sealed_{field}"), *token_place(row, field))
+    except crypto.KeyUnknown as error:
+        # A process that was not given the key yet, or any more, must not end the sign-in for all the others (O-11).
+        log.error("token.key_unknown", extra={"user_id": str(row.user_id), "field": field})
+        raise DocusignUnavailable(KEY_UNKNOWN) from error
     except crypto.SealBroken as error:
         # A ciphertext that does not open in its own row is a security event, not a hiccup (O-10).
         log.error("token.seal_broken", extra={"user_id": str(row.user_id), "field": field})

@@ -13,7 +13,7 @@ from dashboard.models import Account, Batch, Membership, Operation, OperationKin
 from dashboard.services import contracts, instances, jobs, second_person
 from dashboard.services.calls import calling
 from dashboard.services.edges import Outcome, insert_sent, is_mine, move
-from dashboard.services.errors import Drifted, Refused, ServiceError
+from dashboard.services.errors import DocusignUnavailable, Drifted, Refused, ServiceError
 from dashboard.services.marker import clean_name, make_marker, with_marker
 from dashboard.services.outcomes import kept_in_place, outcome_of
 from dashboard.services.quota import Lane
@@ -28,6 +28,7 @@ OTHER_VALUES = "This form was already sent once, with other values; open a new o
 ALREADY_A_RUN = (
     "This form was kept as a bulk run for a second person; start it there, or open a new form. Nothing was sent."
 )
+KEY_UNKNOWN = "This console does not hold the key that the inputs were sealed with. Nothing was sent."
 DRIFTED = "The workflow asks for other inputs than this form did. Nothing was sent."
 
 
@@ -134,11 +135,11 @@ def send_trigger(
     lane: Lane = Lane.PEOPLE,
 ) -> None:
     """The one call of a committed `sent` operation, then its settlement. A stale fence settles nothing."""
-    inputs = json.loads(crypto.unseal(operation.sealed_payload, *payload_place(operation)))
     if not is_mine(operation):
         # Stopped for so long that others took it for dead: from here on they settle it.
         return
     try:
+        inputs = _inputs_of(operation)
         with calling(membership, deadline=deadline, lane=lane) as client:
             answer = client.trigger_workflow(
                 str(operation.workflow_id), instance_name=operation.instance_name, trigger_inputs=inputs
@@ -148,6 +149,14 @@ def send_trigger(
         move(operation, kept_in_place(error, outcome) if is_worker else outcome)
         return
     _confirm(operation, answer, membership, lane)
+
+
+def _inputs_of(operation: Operation) -> dict[str, Any]:
+    try:
+        inputs: dict[str, Any] = json.loads(crypto.unseal(operation.sealed_payload, *payload_place(operation)))
+    except crypto.KeyUnknown as error:  # with the key back it can be sent
+        raise DocusignUnavailable(KEY_UNKNOWN) from error
+    return inputs
 
 
 def resend(operation: Operation, membership: Membership) -> None:

@@ -51,5 +51,10 @@ def windows_of(instance_ids: Iterable[UUID], membership: Membership) -> dict[UUI
     rows = Operation.objects.filter(
         kind=OperationKind.CANCEL, state=OperationState.PLANNED, attempts=0, instance_id__in=list(instance_ids)
     )
-    found = (window_of(row, membership) for row in rows.select_related("actor"))
+    return windows_among(rows.select_related("actor"), membership)
+
+
+def windows_among(operations: Iterable[Operation], membership: Membership) -> dict[UUID, Window]:
+    """Those of operations that are read already, by instance."""
+    found = (window_of(row, membership) for row in operations)
     return {window.operation.instance_id: window for window in found if window and window.operation.instance_id}

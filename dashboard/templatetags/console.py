@@ -33,6 +33,8 @@ Parts
     {% progress done total last_name tone ended %}     "Step 4 of 7 · after Manager review" and the bar
     {% dialog_link url %}                   attributes of a link that opens a confirm page as a dialog:
                                             <a class="btn" {% dialog_link url %}>Cancel instance…</a>
+    {% part "components/_keys.html" %}      a piece that depends on nothing, or only on what is named: drawn once a process
+    {% filter_fields filter.advanced %}     fields of a filter, each by components/_field.html
     {% control field %}                     the bare widget of a bound field, dressed in our classes
     {% include "components/_field.html" with field=form.name %}          label, hint, error, control
     {% include "components/_error_summary.html" with form=form %}        linked summary, focused on load
@@ -76,7 +78,7 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.template import loader
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from heroicons import IconDoesNotExist
 from heroicons.templatetags.heroicons import heroicon_outline
@@ -88,7 +90,6 @@ register = template.Library()
 
 PAGING_KEYS = ("after", "before", "page")
 COUNT_CAP = 10_000
-ROW_KEPT_SECONDS = 15
 LEVEL_TONES = {"success": "good", "error": "danger", "warning": "warning"}
 ODD_NAMES = {
     "U+0009": "tab",
@@ -155,7 +156,7 @@ def visible(name: object) -> str:
 @register.simple_tag
 def state(value: Any, label: str = "") -> str:
     """The one way to show a state. A missing state is said to be missing, in the tone of the unknown."""
-    return _part(
+    return part(
         "components/_state.html",
         label=label or str(getattr(value, "label", "")) or "not given",
         tone=str(getattr(value, "tone", "unknown")),
@@ -164,40 +165,11 @@ def state(value: Any, label: str = "") -> str:
     )
 
 
+@register.simple_tag
 @lru_cache(maxsize=2048)
-def _part(name: str, **context: object) -> str:
+def part(name: str, **context: object) -> str:
+    """A piece of a page that depends on nothing but what is named here, so that it is drawn once for all pages."""
     return loader.get_template(name).render(context)
-
-
-@register.simple_tag(takes_context=True)
-def instance_row(context: template.Context, line: Any) -> str:
-    """A row of the list of instances; line has instance, no_cancel, mark and window."""
-    here = {name: context.get(name) for name in ("shown_columns", "css", "has_ticks")}
-    drawn = {**line._asdict(), **here}
-    if line.window:  # it shows how many seconds are left
-        return _draw_row(drawn)
-    moment = int(timezone.now().timestamp()) // ROW_KEPT_SECONDS
-    columns, css = tuple(here["shown_columns"] or ()), tuple((here["css"] or {}).items())
-    shown = (line.instance.pk, line.mark, columns, css, bool(here["has_ticks"]))
-    return _instance_row(_Row((*shown, timezone.get_current_timezone_name(), moment), drawn))
-
-
-@dataclass(frozen=True)
-class _Row:
-    """All that a row's looks depend on, and what draws it."""
-
-    shown: tuple[object, ...]
-    context: dict[str, object] = field(compare=False)
-
-
-# Everybody who watches a list sees the same rows, again and again; the words for how long ago are made anew all the time.
-@lru_cache(maxsize=1024)
-def _instance_row(row: _Row) -> str:
-    return _draw_row(row.context)
-
-
-def _draw_row(context: dict[str, object]) -> str:
-    return loader.get_template("instances/_row.html").render(context)
 
 
 @register.simple_tag
@@ -207,10 +179,8 @@ def when(moment: datetime | date | None, style: str = "relative", missing: str =
         return format_html('<span class="faint">{}</span>', missing)
     if not isinstance(moment, datetime):
         return format_html('<time datetime="{}">{}</time>', moment.isoformat(), wording.date_text(moment))
-    exact, iso = _exact(moment, timezone.get_current_timezone())
-    return format_html(
-        '<time class="t-{}" datetime="{}" title="{}">{}</time>', style, iso, exact, MOMENTS[style](moment)
-    )
+    head, tail = _around(moment, style, timezone.get_current_timezone())
+    return head + escape(MOMENTS[style](moment)) + tail
 
 
 MOMENTS: dict[str, Callable[[datetime], str]] = {
@@ -225,9 +195,10 @@ MOMENTS: dict[str, Callable[[datetime], str]] = {
 
 
 @lru_cache(maxsize=4096)
-def _exact(moment: datetime, _zone: tzinfo) -> tuple[str, str]:
-    """For people and for machines; the same rows are shown again and again, to everybody of a zone alike."""
-    return wording.exact_text(moment), wording.aware(moment).isoformat(timespec="seconds")
+def _around(moment: datetime, style: str, _zone: tzinfo) -> tuple[SafeString, SafeString]:
+    """What stands around the short text; the same rows are shown again and again, to everybody of a zone alike."""
+    iso, exact = wording.aware(moment).isoformat(timespec="seconds"), wording.exact_text(moment)
+    return format_html('<time class="t-{}" datetime="{}" title="{}">', style, iso, exact), format_html("</time>{}", "")
 
 
 @register.simple_tag
@@ -249,9 +220,10 @@ def capped(number: int | None) -> str:
 
 
 def _query(context: template.Context) -> QueryDict:
-    query: QueryDict = context["request"].GET.copy()
-    for key in PAGING_KEYS:
-        query.pop(key, None)
+    query = QueryDict(mutable=True)  # its own way of copying takes as long as a cell of the list
+    for key, values in context["request"].GET.lists():
+        if key not in PAGING_KEYS:
+            query.setlist(key, values)
     return query
 
 
@@ -282,16 +254,27 @@ def unfilter(context: template.Context, key: str, value: object = None) -> str:
     return _as_link(query, context)
 
 
-@register.inclusion_tag("components/_sort_header.html", takes_context=True)
+@register.simple_tag(takes_context=True)
 def sort_header(
     context: template.Context, label: str, key: str = "", sort: str = "", first: str = "", **attrs: str
-) -> dict[str, object]:
-    current = key != "" and sort.lstrip("-") == key
+) -> SafeString:
+    css = attrs.get("class", "")
+    if not key:
+        return format_html(HEAD, _attribute("class", css), "", label)
+    current = sort.lstrip("-") == key
     down = current and sort.startswith("-")
-    target = f"{'' if down else '-'}{key}" if current else f"{first}{key}"
-    direction = ("descending" if down else "ascending") if current else ""
-    href = filter_link(context, sort=target) if key else ""
-    return {"label": label, "href": href, "direction": direction, "css_class": attrs.get("class", "")}
+    href = filter_link(context, sort=f"{'' if down else '-'}{key}" if current else f"{first}{key}")
+    order = _attribute("aria-sort", ("descending" if down else "ascending") if current else "")
+    return format_html(
+        HEAD, _attribute("class", css), order, format_html('<a href="{}">{}{}</a>', href, label, icon("sort"))
+    )
+
+
+HEAD = '<th scope="col"{}{}>{}</th>'
+
+
+def _attribute(name: str, value: str) -> str:
+    return format_html(' {}="{}"', name, value) if value else ""
 
 
 @register.inclusion_tag("components/_fresh.html", takes_context=True)
@@ -323,7 +306,7 @@ def progress(
 ) -> str:
     """Steps in words and as a bar. `ended` marks an instance that will not go on."""
     known = done is not None and total is not None and total > 0
-    return _part(
+    return part(
         "components/_progress.html",
         known=known,
         done=min(done or 0, total or 0),
@@ -357,6 +340,32 @@ def level_tone(level: str) -> str:
 @register.filter
 def words(text: str) -> list[str]:
     return text.split()
+
+
+@register.simple_tag
+def filter_fields(fields: list[BoundField]) -> str:
+    """Fields of a filter; while none is wrong they depend on nothing but their values, which are the same on most pages."""
+    shown = tuple((field.auto_id, str(field.value() or "")) for field in fields)
+    drawn = _Fields(None if any(field.errors for field in fields) else shown, fields)
+    return _draw_fields(drawn) if drawn.shown is None else _filter_fields(drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Fields, and all that their looks depend on (None: on more than is known)."""
+
+    shown: tuple[tuple[str, str], ...] | None
+    fields: list[BoundField] = field(compare=False)
+
+
+@lru_cache(maxsize=256)
+def _filter_fields(drawn: _Fields) -> str:
+    return _draw_fields(drawn)
+
+
+def _draw_fields(drawn: _Fields) -> str:
+    mould = loader.get_template("components/_field.html")
+    return format_html_join("", "{}", ((mould.render({"field": each}),) for each in drawn.fields))
 
 
 @register.simple_tag

@@ -209,6 +209,7 @@ def _told(request: PersonRequest, question: Question, _form: ConfirmForm, approv
         "": "The bulk run has started.",
         "start": f"{actor} can start it now.",
         "retry": f"{actor} can now send again what did not run.",
+        "nothing": "Nothing is left to send.",
     }
     said = {
         ApprovalState.APPROVED: f"Approved. {approved[approvals.waits_for(approval)]}",

@@ -68,20 +68,16 @@ def _then(batch: Batch) -> str:
 def break_glass(request: PersonRequest, batch_id: str) -> HttpResponse:
     """Ask, then start it without a second person."""
     batch = _found(request, batch_id)
-    effects = [
-        {
-            "icon": "warning",
-            "strong": f"{_goes(batch)} without a second person.",
-            "text": "Your name and your reason stay on its page, on the overview of others and in the audit.",
-        },
-        {"icon": "person", "text": f"It runs with the connection to Docusign of {batch.actor}."},
-        *HAPPENS[batch.kind],
-    ]
+    asked = Approval.objects.filter(batch=batch).first()
+    if request.method != "POST" and not (asked and approvals.is_waiting(asked)):
+        return htmx.go(request, reverse("batch", args=[batch.pk]))
     initial = {"seen": second_person.digest_of(batch)}
     form = BreakGlassForm(request.POST if request.method == "POST" else None, initial=initial)
     verb = "Start" if batch.state == BatchState.PLANNED else "Let it go"
     question = replace(
-        _question(batch, effects), title=f"{verb} without a second person: {batch.name}?", verb=f"{verb} without one"
+        _question(batch, _loudly(batch)),
+        title=f"{verb} without a second person: {batch.name}?",
+        verb=f"{verb} without one",
     )
 
     def act(cleaned: dict[str, str]) -> Approval:
@@ -90,6 +86,18 @@ def break_glass(request: PersonRequest, batch_id: str) -> HttpResponse:
         )
 
     return answer(request, question, form, act, _broken)
+
+
+def _loudly(batch: Batch) -> list[dict[str, str]]:
+    return [
+        {
+            "icon": "warning",
+            "strong": f"{_goes(batch)} without a second person.",
+            "text": "Your name and your reason stay on its page, on the overview of others and in the audit.",
+        },
+        {"icon": "person", "text": f"It runs with the connection to Docusign of {batch.actor}."},
+        *HAPPENS[batch.kind],
+    ]
 
 
 def _goes(batch: Batch) -> str:

@@ -33,13 +33,18 @@ LOUD = {"approval.broken": Look("Without a second person", "danger", "attention"
 def index(request: PersonRequest) -> HttpResponse:
     """Who did what to what, newest first."""
     mine = request.membership
-    deeds = [(code, words_for(code)) for code in audit_lists.deeds_of(mine)]
-    chosen = AuditFilter(request.GET, people=audit_lists.people_of(mine), deeds=deeds)
+    choices = audit_lists.choices_of(mine)
+    deeds = [(code, words_for(code)) for code in choices.deeds]
+    chosen = AuditFilter(request.GET, people=choices.people, deeds=deeds)
     search = _searched(chosen, request)
     page = audit_lists.find_entries(mine, search)
+    hidden = audit_lists.hidden_among(mine, page.rows)
     context = {
         "filter": chosen,
-        "rows": [(entry, words_for(entry.action), look_of(entry), _target(entry)) for entry in page.rows],
+        "rows": [
+            (entry, words_for(entry.action), look_of(entry), "hidden" if entry.seq in hidden else _target(entry))
+            for entry in page.rows
+        ],
         **pager(request, page, search.size),
     }
     return htmx.render(request, "audit/index.html", "audit/_audit.html", context)

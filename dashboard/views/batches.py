@@ -17,7 +17,7 @@ from dashboard.services import batch_lists, batch_progress, batch_states, batche
 from dashboard.services.batch_lists import BatchSearch, Counts, ItemSearch, Shown
 from dashboard.services.batch_results import told
 from dashboard.services.sign_in_gate import sign_in_url
-from dashboard.services.visibility import visible_batches, visible_workflows
+from dashboard.services.visibility import sees_all, visible_batches, visible_workflows
 from dashboard.views.frames import frame, pager
 
 SOON = 5
@@ -47,7 +47,7 @@ def index(request: PersonRequest) -> HttpResponse:
         **frame(request),
         "filter": chosen,
         "rows": [_line(batch, counts[batch.pk]) for batch in page.rows],
-        "sees_others": batch_lists.sees_others(mine),
+        "sees_others": sees_all(mine),
         "no_run": permissions.reason(mine, "batch.run"),
         **pager(request, page, size),
     }

@@ -5,6 +5,7 @@ from django.db import Error as DatabaseFailure
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from dashboard.facts import current_facts
 from dashboard.permissions import public
 from dashboard.raw_body import BodyRefused, read_body
 from dashboard.services import hooks
@@ -26,7 +27,7 @@ def receive(request: HttpRequest, token: str) -> HttpResponse:
         if hook is None:
             return _answer(404)
         body = read_body(request.META, limit=settings.CONNECT_MAX_BODY_BYTES, seconds=BODY_SECONDS)
-        outcome = hooks.receive(hook, body, request.headers, address=request.META.get("REMOTE_ADDR", ""))
+        outcome = hooks.receive(hook, body, request.headers, address=current_facts().ip)
     except BodyRefused as refusal:
         return _answer(refusal.status)
     except DatabaseFailure:  # never a false 2xx: Docusign sends it again (W-4)

@@ -27,6 +27,7 @@ from dashboard.person import PersonRequest
 from dashboard.services import due, instance_lists, undo_windows
 from dashboard.services.instance_lists import ORDERS, SUGGESTED, Found
 from dashboard.services.lists import Page
+from dashboard.services.presence import Presence, presence_of
 from dashboard.services.undo_windows import Window
 from dashboard.views import key_inputs, saved_views, selections
 from dashboard.views.exports import export_url
@@ -58,22 +59,26 @@ def index(request: PersonRequest) -> HttpResponse:
     due.look(request.membership)
     if same := stamps.unchanged(request):
         return same
-    if view := saved_views.opening(request):
+    present = presence_of(request.membership)
+    if present.has_views and (view := saved_views.opening(request)):
         return view
-    shown = listed(request)
-    beside = {**saved_views.above_list(request), **key_inputs.above_list(request, shown["filter"])}
+    shown = listed(request, present)
+    beside = {
+        **saved_views.above_list(request, present),
+        **key_inputs.above_list(request, present, shown["filter"]),
+    }
     context = {**frame(request), **shown, **beside}
     return htmx.render(request, "instances/index.html", "instances/_instances.html", context)
 
 
-def listed(request: PersonRequest, workflow: Workflow | None = None) -> dict[str, Any]:
+def listed(request: PersonRequest, present: Presence, workflow: Workflow | None = None) -> dict[str, Any]:
     """What the list component needs, on whichever page it stands."""
     chosen = InstanceFilter(request.GET, membership=request.membership, workflow=workflow)
     if chosen.is_withheld:
         found = Found(Page([], None, None, True))
     else:
         found = instance_lists.find_instances(request.membership, chosen.search(request.GET))
-    rows = lines(request, found.page.rows)
+    rows = lines(request, found.page.rows, present)
     return {
         **({"poll_seconds": SOON} if any(row.window for row in rows) else {}),
         "filter": chosen,
@@ -116,10 +121,10 @@ def columns(request: PersonRequest, chosen: InstanceFilter) -> dict[str, Any]:
     }
 
 
-def lines(request: PersonRequest, rows: list[Instance]) -> list[Line]:
+def lines(request: PersonRequest, rows: list[Instance], present: Presence) -> list[Line]:
     """The rows with what this person can do."""
     mine = request.membership
-    windows = undo_windows.windows_of([row.pk for row in rows], mine) if rows else {}
+    windows = undo_windows.windows_of([row.pk for row in rows], mine) if rows and present.has_cancels else {}
     return [_line(row, no_cancel(row, mine, windows.get(row.pk)), windows.get(row.pk)) for row in rows]
 
 

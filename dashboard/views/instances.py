@@ -1,5 +1,7 @@
 """Instances: one of them, refresh, cancel, participant link. Its one rule: a row that may not be seen does not exist."""
 
+from uuid import UUID
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -37,20 +39,21 @@ BEING_CANCELED = "A cancel of it waits to be sent."
 
 @requires("instance.view")
 @require_safe
-def detail(request: PersonRequest, instance_id: str) -> HttpResponse:
+def detail(request: PersonRequest, instance_id: UUID) -> HttpResponse:
     """Everything that is known of one instance."""
     due.look(request.membership)
     if same := stamps.unchanged(request):
         return same
     mine = request.membership
-    instance = get_object_or_404(visible_instances(mine).select_related("workflow"), pk=instance_id)
-    window = undo_windows.windows_of([instance.pk], mine).get(instance.pk)
+    instance = get_object_or_404(visible_instances(mine, ids=[instance_id]).select_related("workflow"))
+    operations = timeline.operations_on(instance)
+    window = undo_windows.windows_among(operations, mine).get(instance.pk)
     inputs, system = instance_inputs.inputs_of(instance, contracts.current_contract(instance.workflow))
     context = {
         **frame(request),
         "instance": instance,
         "as_of": instance.read_at or instance.synced_at,
-        "moments": timeline.timeline_of(instance, mine),
+        "moments": timeline.timeline_of(instance, operations, mine),
         "inputs": inputs,
         "system": system,
         "canceled_by": people.names_of(mine, [instance.canceled_by]).get(instance.canceled_by.strip("{}").lower()),
@@ -65,18 +68,18 @@ def detail(request: PersonRequest, instance_id: str) -> HttpResponse:
 
 @requires("instance.view")
 @require_POST
-def refresh(request: PersonRequest, instance_id: str) -> HttpResponse:
+def refresh(request: PersonRequest, instance_id: UUID) -> HttpResponse:
     """Read this instance from Docusign now."""
-    instance = get_object_or_404(visible_instances(request.membership), pk=instance_id)
+    instance = get_object_or_404(visible_instances(request.membership, ids=[instance_id]))
     refreshes.refresh_instance(instance, request.membership)
     return htmx.done(request, reverse("instance", args=[instance.pk]), "instanceChanged")
 
 
 @requires("instance.cancel")
 @require_http_methods(["GET", "HEAD", "POST"])
-def cancel(request: PersonRequest, instance_id: str) -> HttpResponse:
+def cancel(request: PersonRequest, instance_id: UUID) -> HttpResponse:
     """Ask, then cancel."""
-    instance = get_object_or_404(visible_instances(request.membership).select_related("workflow"), pk=instance_id)
+    instance = get_object_or_404(visible_instances(request.membership, ids=[instance_id]).select_related("workflow"))
     form = CancelForm(request.POST if request.method == "POST" else None)
 
     def act(cleaned: dict[str, str]) -> Operation | Batch:

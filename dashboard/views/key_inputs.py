@@ -17,6 +17,7 @@ from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import key_inputs
 from dashboard.services.errors import Refused
+from dashboard.services.presence import Presence
 from dashboard.services.visibility import visible_workflows
 from dashboard.wording import visible
 
@@ -86,10 +87,10 @@ def find(request: PersonRequest) -> HttpResponse:
     return htmx.render(request, "key_inputs/find.html", "components/_dialog.html", context, status=status)
 
 
-def above_list(request: PersonRequest, chosen: InstanceFilter) -> dict[str, Any]:
+def above_list(request: PersonRequest, present: Presence, chosen: InstanceFilter) -> dict[str, Any]:
     """What the list says about key inputs: whether there are some, and what keeps the present one from finding all."""
     key = chosen.cleaned_data.get("key")
-    has_keys = key_inputs.visible_key_inputs(request.membership).exists()
+    has_keys = present.has_keys and key_inputs.visible_key_inputs(request.membership).exists()
     return {
         "find_url": f"{reverse('instance-find')}?{cleaned_query(request.GET)}" if has_keys else "",
         "key_problems": key_inputs.problems_of(key, request.membership),

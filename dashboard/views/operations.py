@@ -13,8 +13,7 @@ from dashboard.models import Operation, OperationKind, OperationState
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
 from dashboard.services import due, operations
-from dashboard.services.marker import without_marker
-from dashboard.services.visibility import visible_instances, visible_operations
+from dashboard.services.visibility import names_of, visible_instances, visible_operations
 from dashboard.views.frames import frame
 from dashboard.views.questions import Question, answer
 
@@ -41,7 +40,7 @@ def detail(request: PersonRequest, operation_id: str) -> HttpResponse:
         **frame(request),
         "operation": operation,
         "instance": shown,
-        "shown_name": shown.name if shown else without_marker(operation.instance_name),
+        "shown_name": names_of([operation], request.membership)[operation.pk],
         "can_settle": operation.state in SETTLED_BY_HAND,
         "no_settle": permissions.reason(request.membership, "operation.settle"),
         "question": OPEN_QUESTIONS[OperationKind(operation.kind)],
@@ -61,8 +60,9 @@ OPEN_QUESTIONS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def settle(request: PersonRequest, operation_id: str) -> HttpResponse:
     """A person looked at Docusign and says what is there."""
-    rows = visible_operations(request.membership).select_related("workflow", "instance", "actor")
+    rows = visible_operations(request.membership).select_related("workflow", "actor")
     operation = get_object_or_404(rows, pk=operation_id)
+    name = names_of([operation], request.membership)[operation.pk] or str(operation.workflow)
     yes, no = FOUND[OperationKind(operation.kind)]
     form = SettleForm(request.POST if request.method == "POST" else None, yes=yes, no=no)
 
@@ -75,10 +75,10 @@ def settle(request: PersonRequest, operation_id: str) -> HttpResponse:
             key=cleaned["key"],
         )
 
-    return answer(request, _settle_question(operation), form, act)
+    return answer(request, _settle_question(operation, name), form, act)
 
 
-def _settle_question(operation: Operation) -> Question:
+def _settle_question(operation: Operation, name: str) -> Question:
     page = reverse("operation", args=[operation.pk])
     return Question(
         page="operations/settle.html",
@@ -90,12 +90,7 @@ def _settle_question(operation: Operation) -> Question:
         events=("operationChanged", "instanceChanged"),
         tone="primary",
         is_report=True,
-        names=[
-            {
-                "name": without_marker(operation.instance_name) or str(operation.instance or operation.workflow),
-                "note": operation.get_kind_display(),
-            }
-        ],
+        names=[{"name": name, "note": operation.get_kind_display()}],
         effects=[
             {"icon": "search", "text": "This console stops checking at Docusign for this one."},
             {"icon": "info", "text": "Nothing is sent to Docusign."},

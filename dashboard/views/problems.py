@@ -4,9 +4,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import Resolver404
 
 from dashboard import htmx
+from dashboard.models import Membership, Rights
+from dashboard.services import due
 from dashboard.services.sign_in_gate import keep_draft
+from dashboard.services.visibility import is_connected, view_of
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -20,13 +24,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "problems/404.html", status=404)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    # Without the request, so that no context processor asks the database that may be what failed.
-    context = {"request_id": getattr(request, "request_id", "")}
-    return HttpResponse(render_to_string("problems/500.html", context), status=500)
+    """Nothing there, or nothing yet: to who just came in by a link, Docusign has not said a word about anything (V-2)."""
+    mine: Membership | None = getattr(request, "membership", None)
+    context: dict[str, object] = {}
+    if mine and mine.rights == Rights.UNPROVEN and is_connected(mine) and not isinstance(exception, Resolver404):
+        due.look(mine)  # not every page asks for it, and without it the first look would never come
+        again = request.get_full_path() if request.method == "GET" else ""
+        context = {"not_yet": view_of(mine).sentence, "again": again, "trouble": due.trouble_of(mine)}
+    return render(request, "problems/404.html", context, status=404)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

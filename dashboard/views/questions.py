@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from dashboard import htmx
 from dashboard.forms.confirm import ConfirmForm
+from dashboard.forms.strict import DeedForm
 from dashboard.models import Operation, OperationState
 from dashboard.person import PersonRequest
 from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, StoreBusy
@@ -64,6 +65,12 @@ def answer(
         form.add_error(None, error.message)
         return ask(request, question, form, status=UNREACHED[type(error)])
     return (tell or told)(request, question, form, result)  # type: ignore[arg-type]  # who makes it later tells by itself
+
+
+def only_a_deed(request: PersonRequest) -> None:
+    """Raise Refused where a button that asks nothing came with more than itself."""
+    if not DeedForm(request.POST).is_valid():
+        raise Refused("The form sent a field that this page does not have. Nothing was changed.")
 
 
 def ask(request: PersonRequest, question: Asked, form: ConfirmForm, *, status: int = 200) -> HttpResponse:

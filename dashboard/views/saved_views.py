@@ -19,6 +19,7 @@ from dashboard.person import PersonRequest
 from dashboard.services import key_inputs, saved_views
 from dashboard.services.errors import Refused
 from dashboard.services.instance_lists import TABS
+from dashboard.services.presence import Presence
 
 EVENT = "viewsChanged"
 WITHOUT_WISHES = "state=all"  # the list as it is, also for somebody who has a view that opens by itself
@@ -87,9 +88,10 @@ def opening(request: PersonRequest) -> HttpResponse | None:
     return redirect(address(view)) if view else None
 
 
-def above_list(request: PersonRequest) -> dict[str, Any]:
+def above_list(request: PersonRequest, present: Presence) -> dict[str, Any]:
     """What the list shows of views: the pinned ones with counts, and the address that keeps the present one."""
-    pinned = [line_of(request, view, is_counted=True) for view in saved_views.pinned_views(request.membership)]
+    views = saved_views.pinned_views(request.membership) if present.has_views else []
+    pinned = [line_of(request, view, is_counted=True) for view in views]
     save_url = f"{reverse('view-save')}?{cleaned_query(request.GET)}"
     return {"pinned": pinned, "save_url": save_url, "bare_query": WITHOUT_WISHES}
 

@@ -7,9 +7,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from dashboard.forms.sign_in import SignInForm
+from dashboard.models import User
 from dashboard.permissions import public
-from dashboard.services import accounts, sign_in, sign_in_gate
+from dashboard.services import accounts, browser_sessions, sign_in, sign_in_gate
 from dashboard.services.errors import DocusignUnavailable, SignInRefused
+from dashboard.session_ends import set_times
 
 BACKEND = "dashboard.authentication.DocusignBackend"
 
@@ -44,7 +46,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_GET
 def callback(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state", "")
-    pendings = request.session.get("sign_in", {})
+    pendings = sign_in.attempts_of(request.session, is_signed_in=request.user.is_authenticated)
     try:
         pending = sign_in.take(pendings, state)
         request.session["sign_in"] = pendings
@@ -58,7 +60,9 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _page(request, "/", problem=refusal.message, status=403)
     except DocusignUnavailable as failure:
         return _page(request, pending["next"], problem=failure.message, status=502)
+    before = request.session.session_key
     login(request, signed_in.user, backend=BACKEND)
+    _begin_session(request, signed_in.user, instead_of=before)
     request.session.pop("sign_in", None)
     request.session["account"] = str(signed_in.membership.account_id)
     sign_in_gate.drop_foreign_draft(request.session, signed_in.user)
@@ -70,11 +74,20 @@ def callback(request: HttpRequest) -> HttpResponse:
 def sign_out(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         sign_in.record_sign_out(request.user, getattr(request, "account", None))
+    browser_sessions.forget(request.session.session_key)
     logout(request)
     response = redirect("signin")
     # Nothing of the signed-in pages may come back from this browser's store (S-9).
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
+
+
+def _begin_session(request: HttpRequest, user: User, *, instead_of: str | None) -> None:
+    if not request.session.session_key:  # another person was signed in here, and that session was emptied
+        request.session.create()
+    key = request.session.session_key or ""
+    agent = request.headers.get("User-Agent", "")
+    set_times(request.session, browser_sessions.begin(user, key, instead_of=instead_of, agent=agent))
 
 
 def _page(request: HttpRequest, next_path: str, *, problem: str = "", status: int = 200) -> HttpResponse:

@@ -32,9 +32,10 @@ from dashboard.services import (
 )
 from dashboard.services.errors import NeedsSecondPerson
 from dashboard.services.json_values import as_json
+from dashboard.services.presence import presence_of
 from dashboard.services.sign_in_gate import local_path
 from dashboard.services.visibility import is_connected, visible_workflows
-from dashboard.views import key_inputs
+from dashboard.views import input_retention, key_inputs
 from dashboard.views.frames import frame
 from dashboard.views.instance_list import listed
 from dashboard.views.questions import Question, answer, told
@@ -73,7 +74,12 @@ def detail(request: PersonRequest, workflow_id: str) -> HttpResponse:
     if same := stamps.unchanged(request):
         return same
     workflow = get_object_or_404(visible_workflows(request.membership).select_related("asked_by"), pk=workflow_id)
-    context = {**frame(request), **listed(request, workflow), **about(request, workflow), **trend(request, workflow)}
+    context = {
+        **frame(request),
+        **listed(request, presence_of(request.membership), workflow),
+        **about(request, workflow),
+        **trend(request, workflow),
+    }
     drift.note_seen(request.membership, workflow, context["versions"][0][0] if context["versions"] else None)
     return htmx.render(request, "workflows/detail.html", "workflows/_workflow.html", context)
 
@@ -95,6 +101,7 @@ def about(request: PersonRequest, workflow: Workflow) -> dict[str, Any]:
         "versions": versions,
         "version": contracts.count_versions(workflow),
         **key_inputs.on_workflow(request, workflow, inputs),
+        **input_retention.on_workflow(request, workflow),
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -27,6 +29,13 @@ class Clock:
     def advance(self, seconds: float) -> float:
         self._offset += seconds
         return self.now()
+
+    @contextmanager
+    def held_at(self, moment: float | None) -> Iterator[None]:
+        """For as long as something is made as of another moment than now."""
+        self._frozen = moment
+        yield
+        self._frozen = None
 
     def freeze(self) -> None:
         if self._frozen is None:

@@ -39,7 +39,9 @@ class Simulator:
         account_list: bool = True,
         latency_ms: float = 0,
         base_url: str = "http://127.0.0.1:9000",
+        born_at: float | None = None,
     ) -> None:
+        """`born_at`: as of when its data is made, in seconds since 1970; now, unless said."""
         if profile not in PROFILES:
             raise ValueError(f"The profile must be one of {', '.join(PROFILES)}.")
         self.world = World(seed=seed, people=seeded_people(people), base_url=base_url)
@@ -49,7 +51,8 @@ class Simulator:
         self.connect = Connect(self.world)
         self.evil: EvilListener | None = None
         self.movement = Movement(self.world, self.connect.notice)
-        seed_world(self.world, self.movement, workflows=workflows, instances=instances)
+        with self.clock.held_at(born_at):
+            seed_world(self.world, self.movement, workflows=workflows, instances=instances)
         self.tokens = Tokens(self.world)
         self.tokens.clients[DEMO_CLIENT_ID] = Client(DEMO_CLIENT_ID, DEMO_CLIENT_SECRET)
         self.limits = Limits(self.world.clock)

@@ -16,6 +16,10 @@ from tests.processes import RunningConsole, wait_until
 expect.set_options(timeout=10_000)
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), "")
+UNPROVEN = """
+SELECT 1 FROM dashboard_membership m JOIN dashboard_user u ON u.id = m.user_id
+WHERE u.name = ? AND m.is_default AND m.rights = 'unproven'
+"""
 # Playwright keeps an event loop in this thread; Django's guard against it would fail unrelated tests of the same process.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
@@ -49,13 +53,14 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def running() -> Iterator[RunningConsole]:
     """One console for all browser tests of this process, its mirror filled."""
-    with RunningConsole("--instances=120") as console:
+    # A third of them run, and tests that come before cancel a dozen: more than a page must be left.
+    with RunningConsole("--instances=160") as console:
         console.control("POST", "/profile", {"moving": False})  # what a test chose must not end by itself meanwhile
         session = console.sign_in()
         session.get(f"{console.url}/instances/", timeout=30)
         wait_until(
             "the mirror is full",
-            lambda: console.query("SELECT COUNT(*) FROM dashboard_instance")[0][0] >= 120,
+            lambda: console.query("SELECT COUNT(*) FROM dashboard_instance")[0][0] >= 160,
             seconds=120,
         )
         yield console
@@ -95,22 +100,37 @@ def passes() -> dict[tuple[str, str], Any]:
 def person(
     browser: Browser, running: RunningConsole, complaints: list[str], passes: dict[tuple[str, str], Any]
 ) -> Iterator[Callable[..., Page]]:
-    """Open a browser of one's own, signed in on the overview; `is_fresh` goes through the door again."""
+    """Open a browser of one's own, signed in on the overview; `is_fresh` goes through the door again.
+
+    Until Docusign has said what the person may see, links lead nowhere; only `is_proven=False` does not wait for it.
+    """
     contexts: list[BrowserContext] = []
 
     def signed_in(
-        name: str = "Olu Operator", *, at: RunningConsole | None = None, is_fresh: bool = False, **options: Any
+        name: str = "Olu Operator",
+        *,
+        at: RunningConsole | None = None,
+        is_fresh: bool = False,
+        is_proven: bool = True,
+        **options: Any,
     ) -> Page:
         console = at or running
         known = None if is_fresh else passes.get((console.url, name))
-        size = {"viewport": {"width": 1440, "height": 900}}
-        context = browser.new_context(**(size | options), storage_state=known)
+        window = {"viewport": {"width": 1440, "height": 900}} | options
+        context = browser.new_context(**window, storage_state=known)
         contexts.append(context)
+        # Ten later sign-ins, or "Sign out everywhere else" of a test, end what was kept (S-8). Docusign would still know who
+        # that was, and ask nobody, so the door is another browser's.
+        if known and context.request.get(f"{console.url}/sessions/", max_redirects=0).status != 200:
+            known, context = None, browser.new_context(**window)
+            contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
         watch(page, complaints)
         if known is None:
             sign_in(page, console, name)
+            if is_proven:
+                wait_until(f"{name} is proven", lambda: not console.query(UNPROVEN, name), seconds=60)
             if not is_fresh:
                 passes[console.url, name] = context.storage_state()
         return page

@@ -7,6 +7,7 @@ from django.db.models import F
 from playwright.sync_api import Page, expect
 
 from dashboard.models import Account, Batch, Membership, Workflow
+from tests.browser.steps import SLOW
 from tests.bulk_runs import filled, page_of
 from tests.factories import BatchFactory, WorkflowFactory, lists
 
@@ -57,6 +58,6 @@ def test_an_open_page_follows_without_moving_a_row(visit: Visit, operator: Membe
     expect(row).to_contain_text("Next")
     batch.items.filter(position=3).update(state="rejected", message="Docusign: “No.”")
     Account.objects.filter(pk=batch.account_id).update(version=F("version") + 1)
-    expect(row).to_contain_text("Refused")
+    expect(row).to_contain_text("Refused", timeout=SLOW)
     expect(page.get_by_role("heading", name="3 of 5 settled")).to_be_visible()
     assert [each.get_attribute("data-id") for each in page.locator("tr[data-id]").all()] == list("12345")

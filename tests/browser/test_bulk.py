@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.steps import SLOW
 from tests.processes import RunningConsole, wait_until
 
 Person = Callable[..., Page]
@@ -47,7 +46,7 @@ def test_three_ticked_instances_are_undone_and_then_canceled_exactly_once_each(
     expect(page.locator("h1 .state")).to_have_text(re.compile("Done|Undone"))
     assert console.ledger("POST", "/actions/cancel") == []
     ids = tick_three_and_ask(page, console)
-    expect(page.locator("h1 .state")).to_have_text(re.compile("Done"), timeout=SLOW)
+    expect(page.locator("h1 .state")).to_have_text(re.compile("Done"), timeout=60_000)
     every = console.control("GET", "/state")["workflows"]
     states = {each["id"]: each["status"] for place in every for each in place["instances"]}
     assert [states[pk] for pk in ids] == ["Canceled"] * 3

@@ -48,8 +48,12 @@ def page(admin: Membership, workflows: list[Workflow], visit: Visit) -> Page:
     return page
 
 
-def names(page: Page) -> list[str]:
-    return page.locator("main tbody th").all_inner_texts()
+def shows(page: Page, *names: str) -> None:
+    """The list comes to hold exactly these rows, in whatever order."""
+    rows = page.locator("main tbody th")
+    expect(rows).to_have_count(len(names))
+    for name in names:
+        expect(rows.get_by_text(name, exact=True)).to_have_count(1)
 
 
 def offers(page: Page, **options: Any) -> Locator:
@@ -64,7 +68,7 @@ def test_filters_are_in_the_address_and_survive_back_and_copying(page: Page, adm
     expect(page).to_have_url(re.compile(r"/instances/\?name=offer&steps=2$"))
     page.get_by_role("navigation", name="State").get_by_role("link", name="Failed").click()
     expect(page).to_have_url(re.compile(r"\?name=offer&steps=2&state=failed$"))
-    assert sorted(names(page)) == ["Offer letter two", "Offer to a supplier two"]
+    shows(page, "Offer letter two", "Offer to a supplier two")
     address = page.url
     page.get_by_role("link", name="Offer letter two").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Offer letter two")
@@ -74,21 +78,21 @@ def test_filters_are_in_the_address_and_survive_back_and_copying(page: Page, adm
     expect(page.get_by_label("Steps done, at least")).to_have_value("2")
     other = visit(admin)
     other.goto(address)
-    assert sorted(names(other)) == ["Offer letter two", "Offer to a supplier two"]
+    shows(other, "Offer letter two", "Offer to a supplier two")
 
 
 def test_a_chip_takes_its_filter_away(page: Page) -> None:
     page.goto("/instances/?name=letter&steps=2")
     page.get_by_role("link", name="Name has: letter , remove this filter").click()
     expect(page).to_have_url(re.compile(r"\?steps=2$"))
-    assert len(names(page)) == 6
+    expect(page.locator("main tbody th")).to_have_count(6)
 
 
 def test_a_workflow_is_chosen_by_keyboard_alone(page: Page) -> None:
     page.get_by_label("Search instances").fill("one")
     field = page.get_by_role("combobox", name="Workflow")
     field.focus()
-    page.keyboard.type("offer")
+    page.keyboard.insert_text("offer")  # at once, so that one answer comes
     expect(offers(page)).to_have_text(["Offer letter", "Offer to a supplier"])
     expect(field).to_have_attribute("aria-expanded", "true")
     page.keyboard.press("ArrowDown")
@@ -99,7 +103,7 @@ def test_a_workflow_is_chosen_by_keyboard_alone(page: Page) -> None:
     expect(field).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name=re.compile("Workflow: Offer to a supplier"))).to_be_visible()
-    assert names(page) == ["Offer to a supplier one"]  # what was typed into the other field counts too
+    shows(page, "Offer to a supplier one")  # what was typed into the other field counts too
     expect(page.get_by_label("Search instances")).to_have_value("one")
 
 
@@ -114,7 +118,7 @@ def test_escape_closes_the_offers_and_leaves_the_text(page: Page) -> None:
 
 
 def test_a_person_is_chosen_by_mouse(page: Page) -> None:
-    page.get_by_role("combobox", name="Started by").press_sequentially("ber")
+    page.get_by_role("combobox", name="Started by").fill("ber")
     offers(page, name="Mette Berg").click()
     expect(page.get_by_role("link", name=re.compile("Started by: Mette Berg"))).to_be_visible()
 
@@ -127,7 +131,7 @@ def test_text_that_is_sent_at_once_is_asked_about(page: Page) -> None:
     )
     expect(page.get_by_role("heading", name="Nothing is listed yet")).to_be_visible()
     page.get_by_role("link", name="Offer letter", exact=True).click()
-    assert sorted(names(page)) == ["Offer letter one", "Offer letter two"]
+    shows(page, "Offer letter one", "Offer letter two")
 
 
 def test_filters_work_without_script(admin: Membership, workflows: list[Workflow], visit: Visit) -> None:
@@ -137,16 +141,16 @@ def test_filters_work_without_script(admin: Membership, workflows: list[Workflow
     page.get_by_role("textbox", name="Workflow").fill("supplier")
     page.get_by_role("textbox", name="Started by").fill("ben")
     page.get_by_role("button", name="Filter", exact=True).click()
-    assert names(page) == ["Offer to a supplier two"]
+    shows(page, "Offer to a supplier two")
     page.get_by_role("textbox", name="Workflow").fill("offer")
     page.get_by_role("button", name="Filter", exact=True).click()
     page.get_by_role("link", name="Offer letter", exact=True).click()
-    assert sorted(names(page)) == ["Offer letter two", "Offer to a supplier two"]
+    shows(page, "Offer letter two", "Offer to a supplier two")
     page.get_by_role("button", name="Columns", exact=True).click()
     page.get_by_role("checkbox", name="Progress").uncheck()
     page.get_by_role("button", name="Show these columns").click()
     expect(page.get_by_role("columnheader", name="Progress")).to_have_count(0)
-    assert len(names(page)) == 2
+    shows(page, "Offer letter two", "Offer to a supplier two")
 
 
 def test_columns_are_chosen_and_stay_in_the_address(page: Page) -> None:
@@ -179,7 +183,7 @@ def test_the_pager_and_the_size_keep_the_filter(page: Page, workflows: list[Work
     expect(page.locator("main tbody th").first).to_have_text("Bulk 00")
     page.get_by_role("link", name="100 rows").click()
     expect(page).to_have_url(re.compile(r"\?name=bulk&size=100$"))
-    assert len(names(page)) == 60
+    expect(page.locator("main tbody th")).to_have_count(60)
 
 
 @pytest.mark.parametrize("width", [1440, 390])

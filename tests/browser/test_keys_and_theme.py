@@ -1,8 +1,10 @@
 """Keyboard and theme on real pages with real rows."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.processes import RunningConsole, wait_until
 
@@ -28,10 +30,11 @@ def test_rows_are_walked_and_opened_by_keyboard(console: RunningConsole, person:
         """Two keys within a moment; a machine with much else to do may miss it."""
         page.keyboard.press("g")
         page.keyboard.press("i")
-        page.wait_for_timeout(500)
+        with suppress(PlaywrightTimeout):
+            page.wait_for_url(f"{console.url}/instances/", timeout=5_000)
         return page.url == f"{console.url}/instances/"
 
-    wait_until("the second key leads to the instances", is_gone)
+    wait_until("the second key leads to the instances", is_gone, seconds=60)
     page.wait_for_load_state()
     page.keyboard.press("/")
     search = page.get_by_label("Search instances")

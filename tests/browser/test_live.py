@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from dashboard.models import Account, Instance, Membership, Role, Workflow
 from tests.factories import AccountFactory, InstanceFactory, WorkflowFactory, lists, person
+from tests.processes import wait_until
 
 Visit = Callable[..., Page]
 
@@ -50,9 +51,14 @@ def trigger(workflow: Workflow, name: str) -> None:
 
 
 def poll(page: Page) -> int:
-    """The tab comes back to the front, so that the page asks at once."""
+    """The tab comes back to the front, so that the page asks at once; the answer is in the page when this returns."""
+    page.evaluate(
+        "window.isAnswered = false;"
+        "document.addEventListener('htmx:afterRequest', () => { window.isAnswered = true; }, { once: true })"
+    )
     with page.expect_response(lambda answer: "stamp=" in answer.url) as answer:
         page.evaluate("for (const _ of [1, 2]) document.dispatchEvent(new Event('visibilitychange'))")
+    wait_until("the answer is in the page", lambda: page.evaluate("window.isAnswered"), every=0.02)
     return answer.value.status
 
 
@@ -130,6 +136,7 @@ def test_focus_and_place_survive_the_new_order(page: Page, nda: Workflow) -> Non
     scrolled = page.evaluate("() => { window.scrollTo(0, 200); return window.scrollY; }")
     trigger(nda, "NDA of just now")
     poll(page)
+    expect(offer(page)).to_be_visible()
     expect(link).to_be_focused()
     page.keyboard.press("r")
     expect(page.locator("main tbody th").first).to_have_text("NDA of just now")

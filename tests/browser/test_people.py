@@ -18,7 +18,7 @@ def test_a_first_visit_says_that_data_is_on_its_way_and_fills_in_by_itself(
     """The page never waits for Docusign; the worker brings the data, and the page shows it without a reload."""
     slow = {"match": {"method": "GET", "path": "/workflows|/instances"}, "do": {"latency_ms": 700}}
     console.control("POST", "/faults", [slow])
-    page = person("Sam Second", is_fresh=True)
+    page = person("Sam Second", is_fresh=True, is_proven=False)
     page.goto(f"{console.url}/workflows/")
     page.evaluate("window.isSamePage = true")
     expect(page.get_by_role("rowheader", name="Lease renewal")).to_be_visible(timeout=2 * SLOW)
@@ -52,6 +52,7 @@ def test_a_person_with_two_accounts_switches_between_them(console: RunningConsol
     page.locator(".side summary").click()
     page.get_by_label("Account", exact=True).select_option(label="Northwind Agreements")
     page.locator(".side").get_by_role("button", name="Switch", exact=True).click()
+    expect(page.locator(".side .holder")).to_contain_text("Northwind Agreements")
     page.goto(f"{console.url}/workflows/")
     expect(page.get_by_role("rowheader", name="Supplier NDA")).to_be_visible(timeout=SLOW)
 

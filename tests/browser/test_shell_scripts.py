@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from dashboard.models import Membership, Role
 from tests.browser.conftest import watch
 from tests.factories import AccountFactory, person
+from tests.processes import wait_until
 
 SLOW = 30_000
 
@@ -104,7 +105,9 @@ def test_a_region_is_asked_for_again_only_while_it_is_not_final(opened: Page) ->
     opened.goto("/preferences/")
     tick = '<input type="checkbox" name="pick" value="7" checked>'
     add_region(opened, f'<div id="region" data-poll="/fake/" data-poll-seconds="5"><label>{tick}old</label></div>')
+    opened.evaluate("document.addEventListener('htmx:afterRequest', () => { window.isAnswered = true; })")
     opened.clock.run_for(7000)
+    wait_until("the first answer is in the page", lambda: opened.evaluate("window.isAnswered"))
     expect(opened.locator("#region")).to_have_text("old")
     opened.clock.run_for(7000)
     expect(opened.locator("#region")).to_have_text("new")
@@ -137,7 +140,7 @@ def test_a_form_is_sent_once_however_often_it_is_clicked(opened: Page) -> None:
     sent: list[str] = []
     opened.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     opened.goto("/preferences/")
-    opened.get_by_role("button", name="Keep these preferences").dblclick()
+    opened.get_by_role("button", name="Keep these preferences").evaluate("each => { each.click(); each.click(); }")
     expect(opened.locator(".toast")).to_contain_text("Your preferences are kept.")
     assert len(sent) == 1
 

@@ -144,7 +144,7 @@ def test_a_workflow_that_changed_meanwhile_brings_the_form_back_with_what_change
     first = [{"field_name": "Volunteer", "field_data_type": "String"}]
     console.control("POST", address, {"status": "active", "input_schema": first})
     status = "SELECT status FROM dashboard_workflow WHERE name = ?"
-    wait_until("the mirror knows it as active", lambda: console.query(status, name) == [("active",)])
+    wait_until("the mirror knows it as active", lambda: console.query(status, name) == [("active",)], seconds=60)
     open_form(page, console, name)
     page.get_by_role("button", name="Refresh now").click()
     expect(page.locator(".toasts")).to_contain_text("The inputs were read again.")

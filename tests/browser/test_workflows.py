@@ -60,6 +60,7 @@ def test_a_pause_in_two_tabs_ends_paused_and_alarms_nobody(console: RunningConso
     page.get_by_role("button", name="Pause workflow").click()
     expect(state_in_title(page)).to_have_text(re.compile("Paused"))
     other.get_by_role("button", name="Pause workflow").click()
+    expect(other.get_by_role("alert")).to_contain_text("This workflow is already paused.")
     other.goto(address)
     expect(state_in_title(other)).to_have_text(re.compile("Paused"))
     other.goto(f"{address}resume/")

@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +14,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from dashboard.services.demo import tied
 from maestro_api.simulator import MAIN_ACCOUNT_ID
-from tests.processes import RunningConsole, wait_until
+from tests.processes import ROOT, RunningConsole, wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
@@ -64,6 +68,59 @@ def test_the_demo_says_when_a_port_is_taken() -> None:
         demo._command[demo._command.index("--simulator-port") + 1] = str(taken.getsockname()[1])
         with pytest.raises(AssertionError, match="ended while starting"):
             demo.__enter__()
+
+
+DEMO = """
+from dashboard.services.demo import Demo
+demo = Demo(base=folder, home=folder, port=0, simulator_port=0)
+demo._start("part", ["sleep", "60"], os.environ)
+print(demo.children["part"].pid, flush=True)
+"""
+CONSOLE = """
+from tests.processes import RunningConsole
+console = RunningConsole()
+console._command = ["sh", "-c", "echo Console ready:; exec sleep 60"]
+console.__enter__()
+print(console.process.pid, flush=True)
+"""
+INSTALLATION = """
+from tests.installation import Installation
+installation = Installation()
+installation.folder, installation.variables = folder, dict(os.environ)
+installation._commands["part"] = ["sleep", "60"]
+installation.start("part")
+print(installation.parts["part"].pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("code", [DEMO, CONSOLE, INSTALLATION], ids=["demo", "console", "installation"])
+def test_what_was_started_ends_when_its_starter_is_killed(code: str, tmp_path: Path) -> None:
+    """Nothing can be done any more by a process that got SIGKILL, such as a run of the tests."""
+    begin = "import os, sys, time\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n"
+    command = [sys.executable, "-c", f"{begin}{code}\ntime.sleep(60)", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        try:
+            assert is_alive(pid)
+            starter.kill()
+            wait_until("the part ended", lambda: not is_alive(pid), seconds=10)
+        finally:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_what_a_thread_starts_outlives_the_thread() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    thread = threading.Thread(target=lambda: started.append(subprocess.Popen(tied(["sleep", "60"]))))
+    thread.start()
+    thread.join()
+    with started[0] as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1)
+        finally:
+            process.kill()
 
 
 def test_nothing_but_a_demo_is_prepared_as_one(settings: Any) -> None:

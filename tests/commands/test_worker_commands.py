@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from dashboard import append_only
+from dashboard.facts import current_request_id
+from dashboard.management.commands import work
 from dashboard.management.commands.sync import bar
 from dashboard.models import AccountSync, Instance, Membership, Rights, Workflow
-from dashboard.services import audit, sync
+from dashboard.services import audit, schedules, sync
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator
 
 Connect = Callable[..., Membership]
@@ -38,6 +41,22 @@ def test_work_once_does_what_is_due_and_ends(connect: Connect, queue: None) -> N
     run("work", "--once")
     ada.refresh_from_db()
     assert (ada.rights, Instance.objects.exists(), ada.sync_queued_at) == (Rights.MANAGE, True, None)
+
+
+def test_each_turn_of_the_schedules_works_under_an_id_of_its_own(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E-11: not all of a worker's life under one."""
+    stopped, ids = Event(), []
+
+    def turn() -> int:
+        ids.append(current_request_id())
+        if len(ids) == 2:
+            stopped.set()
+        return 0
+
+    monkeypatch.setattr(schedules, "run_due", turn)
+    monkeypatch.setattr(work, "close_old_connections", lambda: None)
+    work.Command()._keep_time(stopped)
+    assert len(set(ids)) == 2
 
 
 def test_work_once_leaves_what_is_not_due(connect: Connect, queue: None, simulator: Simulator) -> None:

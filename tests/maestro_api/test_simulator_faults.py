@@ -13,6 +13,7 @@ import requests
 
 from maestro_api.simulator import SimRequest, Simulator, SimulatorServer
 from tests.maestro_api.simulator_calls import NDA, Caller, json_of, redeem
+from tests.processes import wait_until
 
 
 @pytest.fixture
@@ -120,11 +121,15 @@ def test_a_latency_in_process_times_out_without_waiting(simulator: Simulator) ->
 
 def test_a_latency_comes_after_the_operation_ran(server: SimulatorServer, session: requests.Session) -> None:
     ada = Caller(server.sim)
-    fault(server.sim, {"latency_ms": 1500}, method="POST", times=1)
+    fault(server.sim, {"latency_ms": 20_000}, method="POST", times=1)
     url = url_of(server, f"/workflows/{ada.workflow_id()}/actions/trigger")
     with pytest.raises(requests.ReadTimeout):
         session.post(url, json={"instance_name": "slow", "trigger_inputs": NDA}, timeout=0.4)
-    assert "slow" in [row["name"] for row in ada.get(f"/workflows/{ada.workflow_id()}/instances")["data"]]
+
+    def is_made() -> bool:
+        return "slow" in [row["name"] for row in ada.get(f"/workflows/{ada.workflow_id()}/instances")["data"]]
+
+    wait_until("the instance is there, long before the answer", is_made, seconds=5)
 
 
 def test_a_drip_sends_a_byte_at_a_time(server: SimulatorServer, session: requests.Session) -> None:
@@ -293,7 +298,8 @@ def test_one_connection_serves_many_calls_without_delay(server: SimulatorServer,
         began = time.monotonic()
         session.get(url, timeout=5)
         took.append(time.monotonic() - began)
-    assert sorted(took)[15] < 0.03
+    # Nagle with a delayed acknowledgement adds 40 ms to each of them, a busy machine only to some.
+    assert sorted(took)[3] < 0.03
 
 
 def test_a_large_answer_comes_compressed_to_those_who_ask(ada: Caller) -> None:

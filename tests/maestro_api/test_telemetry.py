@@ -1,5 +1,6 @@
 """What a call leaves behind: one line an attempt, hooks, limits; never a secret."""
 
+import contextlib
 import logging
 
 import pytest
@@ -9,6 +10,7 @@ from maestro_api import (
     Hook,
     LimitState,
     MaestroClient,
+    MaestroError,
     OAuthClient,
     RetryPolicy,
     ServerError,
@@ -28,6 +30,7 @@ FIELDS = {
     "maestro_remaining",
     "maestro_error",
     "maestro_correlation_id",
+    "maestro_request_id",
 }
 
 
@@ -53,6 +56,26 @@ def test_every_attempt_leaves_one_line_with_the_agreed_fields(docusign, client, 
     assert first.maestro_correlation_id == second.maestro_correlation_id
     sent = {call.request.headers["X-Correlation-Id"] for call in docusign.calls}
     assert sent == {first.maestro_correlation_id}
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ({"json": {"data": [], "request_id": "top"}}, "top"),
+        ({"json": {"data": [], "metadata": {"request_id": "inside"}}}, "inside"),
+        ({"json": {"data": [{"request_id": "of a row"}]}}, ""),
+        ({"json": {"data": [], "request_id": 17}}, ""),
+        ({"json": {"data": []}, "headers": {"X-DocuSign-TraceToken": "header"}}, "header"),
+        ({"json": {"request_id": "refusal"}, "status": 400}, "refusal"),
+    ],
+)
+def test_the_line_of_a_call_holds_docusigns_own_number(docusign, client, lines, answer, number):
+    """E-11: what Docusign's support asks for, wherever it stands; never a value out of the data."""
+    docusign.get(LIST, **answer)
+    with contextlib.suppress(MaestroError):
+        client.list_workflows()
+    [record] = lines()
+    assert record.maestro_request_id == number
 
 
 def test_a_thousand_calls_leave_a_thousand_lines_of_one_form(docusign, client, lines):

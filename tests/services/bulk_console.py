@@ -5,12 +5,10 @@ The one rule: workers are the product's own command; what the run did is judged 
 
 import re
 import signal
-import sqlite3
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from maestro_api.simulator import Simulator, SimulatorServer
 from tests.services.file_console import KEYS, FileConsole, until
@@ -18,36 +16,38 @@ from tests.services.file_console import KEYS, FileConsole, until
 TRIGGER = "/actions/trigger"
 CREATE = """
 from tests.services.bulk import sheet_batch, started
-membership, contract = PEOPLE.get(), Contract.objects.get()
+membership, contract = PEOPLE.get(user__name="Ada Admin"), Contract.objects.get(workflow__name="Supplier NDA")
 batch = started(sheet_batch(membership, contract, [f"Bulk {n:05}" for n in range(int(sys.argv[1]))]), membership)
 print(batch.pk)
 """
 # What was left by the dead is due now: leases have ended, lost answers are old enough to be looked for.
-AGE = """
-UPDATE dashboard_operation SET lease_until = strftime('%Y-%m-%d %H:%M:%f', lease_until, :by) WHERE lease_until IS NOT NULL;
-UPDATE dashboard_batch SET lease_until = strftime('%Y-%m-%d %H:%M:%f', lease_until, :by) WHERE lease_until IS NOT NULL;
-"""
-AGE_UNKNOWN = """
-UPDATE dashboard_operation SET sent_at = strftime('%Y-%m-%d %H:%M:%f', sent_at, :by),
-  last_absent_at = strftime('%Y-%m-%d %H:%M:%f', last_absent_at, :by),
-  next_check_at = strftime('%Y-%m-%d %H:%M:%f', next_check_at, :by) WHERE state = 'unknown';
-"""
+AGE = (
+    "UPDATE dashboard_operation SET lease_until = {lease_until} WHERE lease_until IS NOT NULL",
+    "UPDATE dashboard_batch SET lease_until = {lease_until} WHERE lease_until IS NOT NULL",
+)
+AGE_UNKNOWN = (
+    "UPDATE dashboard_operation SET sent_at = {sent_at}, last_absent_at = {last_absent_at}, next_check_at = {next_check_at} "
+    "WHERE state = 'unknown'",
+)
+EARLIER = {True: "strftime('%Y-%m-%d %H:%M:%f', {0}, '-61 seconds')", False: "{0} - interval '61 seconds'"}
+COLUMNS = ("lease_until", "sent_at", "last_absent_at", "next_check_at")
 
 
 class BulkConsole(FileConsole):
     """Database, queue and simulator of one bulk run of triggers."""
 
-    def __init__(self, folder: Path, *, rate: float = 50, latency_ms: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *, rate: float = 50, latency_ms: int = 0, queue_url: str = "", database_url: str = ""
+    ) -> None:
         server = SimulatorServer(Simulator(seed=1, workflows=12, instances=10, latency_ms=latency_ms), port=0)
         server.sim.world.settings.moving = False
         server.sim.set_limits(hourly=1_000_000, burst=1_000_000)
         server.start()
-        super().__init__(folder, server)
+        super().__init__(folder, server, queue_url=queue_url, database_url=database_url)
         self.server = server
         # Benchmarks run outside of the tests' own settings, which bring these two.
         self.environment = KEYS | self.environment
         self.environment |= {"BATCH_RATE_PER_SECOND": str(rate), "SYNC_INTERVAL_SECONDS": "86400"}
-        self.path = self.environment["DATABASE_URL"].removeprefix("sqlite:///")
         self.workers: list[subprocess.Popen[str]] = []
         self.prepare()
 
@@ -56,7 +56,8 @@ class BulkConsole(FileConsole):
         for worker in self.workers:
             if worker.poll() is None:
                 worker.kill()
-            worker.communicate()
+            if worker.stdout is not None and not worker.stdout.closed:
+                worker.communicate()
         self.server.stop()
 
     def start_run(self, rows: int) -> str:
@@ -78,24 +79,19 @@ class BulkConsole(FileConsole):
         worker.send_signal(signal.SIGTERM)
         return worker.wait(40)
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Read the stored rows from outside."""
-        with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20) as database:
-            return database.execute(sql).fetchall()
-
     def states(self) -> dict[str, int]:
         """How many items are in each state."""
-        return dict(self.query("SELECT state, COUNT(*) FROM dashboard_batchitem GROUP BY state"))
+        return dict(self.rows("SELECT state, COUNT(*) FROM dashboard_batchitem GROUP BY state"))
 
     def confirmed(self) -> int:
         return self.states().get("confirmed", 0)
 
     def run_state(self) -> str:
-        return str(self.query("SELECT state FROM dashboard_batch")[0][0])
+        return str(self.rows("SELECT state FROM dashboard_batch")[0][0])
 
     def holder(self) -> str:
         """The process that carries the run out just now."""
-        return str(self.query("SELECT runner FROM dashboard_batch")[0][0]).partition(":")[2].partition(":")[0]
+        return str(self.rows("SELECT runner FROM dashboard_batch")[0][0]).partition(":")[2].partition(":")[0]
 
     def age(self, *, unknown_too: bool = True) -> None:
         """Let the time pass that leases and looks would have to be waited for; no living worker may have a call under way."""
@@ -107,10 +103,10 @@ class BulkConsole(FileConsole):
         """Let the settle time of lost answers pass."""
         self._change(AGE_UNKNOWN)
 
-    def _change(self, script: str, by: str = "-61 seconds") -> None:
-        with sqlite3.connect(self.path, timeout=20, isolation_level=None) as database:
-            for statement in filter(None, map(str.strip, script.split(";"))):
-                database.execute(statement, {"by": by})
+    def _change(self, statements: tuple[str, ...]) -> None:
+        earlier = {column: EARLIER[self.is_on_sqlite].format(column) for column in COLUMNS}
+        for statement in statements:
+            self.change(statement.format(**earlier))
 
     def finish(self, *, seconds: float, is_hurried: bool = False) -> None:
         """Let a worker finish the run."""
@@ -127,7 +123,7 @@ class BulkConsole(FileConsole):
 
     def held(self) -> Counter[str]:
         """The instances of the run that the simulator holds, by the name of their row."""
-        names = [name for name in self.server.sim.world.instances.names.values() if name.startswith("Bulk ")]
+        names = [name for name in list(self.server.sim.world.instances.names.values()) if name.startswith("Bulk ")]
         return Counter(match[0] for name in names if (match := re.match(r"Bulk \d+", name)))
 
     def made(self) -> tuple[int, int]:

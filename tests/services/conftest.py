@@ -8,8 +8,9 @@ import pytest
 import time_machine
 
 from dashboard.models import Account, Batch, Contract, Membership, Operation, Workflow
-from dashboard.services import batch_runs, contracts, operations, sync, visibility
+from dashboard.services import batch_runs, contracts, operations, visibility
 from maestro_api.simulator import Simulator
+from tests import filled_mirror
 from tests.services.bulk import ShiftingFlag, Worker, sheet_batch, started
 from tests.services.form_values import inputs_for, new_key
 
@@ -17,10 +18,10 @@ __all__ = ["inputs_for", "new_key"]
 
 
 @pytest.fixture
-def ada(connect: Callable[..., Membership]) -> Membership:
+def ada(connect: Callable[..., Membership], simulator: Simulator) -> Membership:
     """A manager of the account with a filled mirror."""
     membership = connect("Ada Admin")
-    assert sync.sync_membership(membership), membership.sync_error
+    filled_mirror.fill(membership, simulator)
     return membership
 
 

@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from maestro_api.simulator import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, MAIN_ACCOUNT_ID, SimulatorServer
+from tests.engines import own_store
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = {
@@ -32,6 +36,7 @@ from dashboard.models import *
 from dashboard.services import audit, contracts, operations, sync
 from dashboard.services.worker_jobs import PEOPLE
 """
+MIGRATE = 'call_command("migrate", verbosity=0, skip_checks=True)'
 PREPARE = """
 from tests.factories import AccountFactory, person, sealed_tokens
 pair = json.loads(sys.argv[1])
@@ -46,7 +51,7 @@ print(contract.digest)
 """
 TRIGGER = """
 from tests.services.conftest import inputs_for
-membership, contract = PEOPLE.get(), Contract.objects.get()
+membership, contract = PEOPLE.get(user__name="Ada Admin"), Contract.objects.get(workflow__name="Supplier NDA")
 def trigger(key):
     return operations.trigger_workflow(contract.workflow, actor=membership.user, membership=membership, name="NDA",
         inputs=inputs_for(contract), key=key, contract_hash=contract.digest)
@@ -60,21 +65,29 @@ def empty_database() -> Path:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = {"DJANGO_SETTINGS_MODULE": "dashboard.settings", "DATABASE_URL": f"sqlite:///{folder / 'empty.sqlite3'}"}
     environment = KEYS | dict(os.environ) | {"DOCUSIGN_ENVIRONMENT": "simulator"} | settings
-    command = [sys.executable, "-c", PRELUDE + 'call_command("migrate", verbosity=0, skip_checks=True)']
+    command = [sys.executable, "-c", PRELUDE + MIGRATE]
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
     return folder / "empty.sqlite3"
 
 
 class FileConsole:
-    """Database and queue in a folder, against a simulator on a port."""
+    """Database and queue in a folder, against a simulator on a port.
 
-    def __init__(self, folder: Path, simulator: SimulatorServer | None = None) -> None:
-        shutil.copy(empty_database(), folder / "console.sqlite3")
+    The queue is another one where `queue_url` or TEST_QUEUE_URL says so (`tests.engines`); within `tests.postgres` the database is
+    one of its own on that server.
+    """
+
+    def __init__(
+        self, folder: Path, simulator: SimulatorServer | None = None, *, queue_url: str = "", database_url: str = ""
+    ) -> None:
         self.simulator = simulator
+        server = os.environ.get("DATABASE_URL", "")
+        if not database_url and server.startswith("postgres"):
+            database_url = own_store(server, folder)
         self.environment = dict(os.environ) | {
             "DJANGO_SETTINGS_MODULE": "dashboard.settings",
-            "DATABASE_URL": f"sqlite:///{folder / 'console.sqlite3'}",
-            "QUEUE_URL": f"sqlite:///{folder / 'queue.sqlite3'}",
+            "DATABASE_URL": database_url or f"sqlite:///{folder / 'console.sqlite3'}",
+            "QUEUE_URL": queue_url or own_store(os.environ.get("TEST_QUEUE_URL", ""), folder),
             "DOCUSIGN_ENVIRONMENT": "simulator",
             "DOCUSIGN_SIMULATOR_URL": simulator.url if simulator else "http://127.0.0.1:9",
             "DOCUSIGN_CLIENT_ID": DEMO_CLIENT_ID,
@@ -83,6 +96,10 @@ class FileConsole:
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "LOG_LEVEL": "ERROR",
         }
+        if self.is_on_sqlite:
+            shutil.copy(empty_database(), folder / "console.sqlite3")
+        else:
+            self.run(MIGRATE)
 
     def start(self, code: str, *arguments: str) -> subprocess.Popen[str]:
         """A process that runs a piece of Python inside the console."""
@@ -118,6 +135,29 @@ class FileConsole:
         assert self.simulator is not None
         self.run(PREPARE, json.dumps(self.simulator.sim.token("Ada Admin")), MAIN_ACCOUNT_ID)
 
+    @property
+    def is_on_sqlite(self) -> bool:
+        return self.environment["DATABASE_URL"].startswith("sqlite")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What is stored, read from outside."""
+        if not self.is_on_sqlite:
+            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+                return connection.execute(sql).fetchall()  # type: ignore[call-overload]  # the tests' own words
+        path = self.environment["DATABASE_URL"].removeprefix("sqlite:///")
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20) as database:
+            return database.execute(sql).fetchall()
+
+    def change(self, sql: str) -> None:
+        """Change what is stored, from outside."""
+        if not self.is_on_sqlite:
+            with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
+                connection.execute(sql)  # type: ignore[call-overload]  # the tests' own words
+            return
+        path = self.environment["DATABASE_URL"].removeprefix("sqlite:///")
+        with sqlite3.connect(path, timeout=20, isolation_level=None) as database:
+            database.execute(sql)
+
     def operation(self) -> dict[str, Any]:
         """The only operation, as stored."""
         code = "row = Operation.objects.get()\nprint(json.dumps([row.state, row.attempts, row.resends]))"
@@ -130,7 +170,7 @@ class FileConsole:
         return [entry for entry in self.simulator.sim.ledger() if entry["path"].endswith("/actions/trigger")]
 
 
-def until(test: Any, *, seconds: float = 20.0) -> None:
+def until(test: Any, *, seconds: float = 60.0) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not test():

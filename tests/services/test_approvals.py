@@ -284,10 +284,12 @@ def test_only_its_own_person_asks_and_withdraws(batch: Batch, operator: Membersh
         approvals.withdraw(approval, membership=colleague)
 
 
-def test_breaking_the_glass_is_for_admins_with_a_reason_and_is_told(batch: Batch, operator: Membership) -> None:
+def test_breaking_the_glass_is_for_admins_with_a_reason_and_is_told(
+    asked: Approval, batch: Batch, operator: Membership
+) -> None:
     """A-1: who did it, why, for whom and how much."""
     admin = fresh(person(operator.account, Role.ADMIN, name="Alma Admin"))
-    seen = second_person.digest_of(batch)
+    seen = asked.list_digest
     for by, reason in ((operator, "Nobody is here"), (admin, " ")):
         with pytest.raises(Refused):
             approvals.break_glass(batch, membership=by, reason=reason, seen=seen)
@@ -298,6 +300,42 @@ def test_breaking_the_glass_is_for_admins_with_a_reason_and_is_told(batch: Batch
     entry = AuditEntry.objects.get(action="approval.broken")
     assert (entry.actor_name, entry.reason) == ("Alma Admin", "Nobody is here")
     assert (entry.detail["count"], entry.detail["requester"]) == (3, "Oskar Operator")
+
+
+def test_the_glass_of_a_list_about_which_nobody_was_asked_stays_whole(batch: Batch, operator: Membership) -> None:
+    """A-1: a cancel says why it is done; an admin's reason only says why nobody else decides."""
+    admin = fresh(person(operator.account, Role.ADMIN, name="Alma Admin"))
+    seen = second_person.digest_of(batch)
+    with pytest.raises(Refused, match="No request"):
+        approvals.break_glass(batch, membership=admin, reason="Nobody is here", seen=seen)
+    assert state_of(batch) == BatchState.PLANNED
+    assert not Approval.objects.exists()
+
+
+@pytest.mark.parametrize("end", ["declined", "withdrawn", "expired"])
+def test_the_glass_of_a_request_that_is_over_stays_whole(
+    asked: Approval, operator: Membership, colleague: Membership, end: str
+) -> None:
+    admin = fresh(person(operator.account, Role.ADMIN, name="Alma Admin"))
+    if end == "declined":
+        approvals.decline(asked, membership=colleague, note="Which ticket?")
+    elif end == "withdrawn":
+        approvals.withdraw(asked, membership=operator)
+    else:
+        Approval.objects.update(expires_at=timezone.now())
+    with pytest.raises(Refused, match="No request"):
+        approvals.break_glass(asked.batch, membership=admin, reason="Nobody is here", seen=asked.list_digest)
+    assert state_of(asked.batch) == BatchState.PLANNED
+    assert audited("approval.broken") == 0
+
+
+def test_the_same_break_of_the_glass_counts_once(asked: Approval, operator: Membership) -> None:
+    """U-7: the same form once more gives the first result."""
+    admin = fresh(person(operator.account, Role.ADMIN, name="Alma Admin"))
+    for _ in range(2):
+        approvals.break_glass(asked.batch, membership=admin, reason="Nobody is here", seen=asked.list_digest)
+    assert audited("approval.broken") == 1
+    assert audited("batch.confirmed") == 1
 
 
 def test_an_admin_of_another_account_breaks_no_glass(batch: Batch, outsider: Membership) -> None:

@@ -43,6 +43,20 @@ def test_other_inputs_than_at_the_check_hold_the_run_with_what_changed(
     assert AuditEntry.objects.get(action="batch.held").detail == {"hold": "drift"}
 
 
+def test_a_worker_without_the_key_leaves_every_row_as_it_is(
+    worker: Worker, rows: Callable[[int], Batch], made: Callable[[], int], settings: Any
+) -> None:
+    """O-11: a worker that was not given the key yet sends nothing, and refuses no row for it."""
+    batch = rows(3)
+    right, settings.TOKEN_KEYS = settings.TOKEN_KEYS, ["YW5vdGhlciB0b2tlbiBrZXkgb2YgMzIgYnl0ZXMhISE="]
+    worker.work(batch, seconds=5)
+    assert (states(batch), made()) == ([ItemState.WAITING] * 3, 0)
+    assert (batch.state, "does not hold the key" in batch.message) == (BatchState.RUNNING, True)
+    settings.TOKEN_KEYS = right
+    worker.work(batch)
+    assert states(batch) == [ItemState.CONFIRMED] * 3
+
+
 def test_the_contract_is_read_once_a_minute_at_most(
     worker: Worker, rows: Callable[[int], Batch], simulator: Simulator, settings: Any
 ) -> None:

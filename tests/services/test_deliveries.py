@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.models import AccountSync, ApiBudget, Delivery, Hook, HookRefusal, Instance, InstanceChange, Membership
@@ -303,3 +305,16 @@ def test_the_simulator_signs_what_this_receiver_takes(hook: Hook, running: Insta
     outcome = deliveries.hooks.receive(hook, body, headers, address="127.0.0.1")
     assert outcome == deliveries.hooks.Outcome.TAKEN
     assert Delivery.objects.get().instance_id == running.pk
+
+
+def test_messages_that_need_no_call_are_settled_together(hook: Hook, work: Callable[[], int]) -> None:
+    """W-4: each write waits for the disk, and a burst of events must leave it to those that come in."""
+    foreign = WorkflowFactory(account=AccountFactory())
+    for number in range(20):
+        data = {"instanceId": str(uuid.uuid4()), "workflowId": str(foreign.pk) if number % 2 else ""}
+        send(hook, event(hook.account, data=data))
+    with CaptureQueriesContext(connection) as found:
+        assert work() == 20
+    assert Delivery.objects.filter(state="unmatched").count() == 20
+    writes = [query["sql"] for query in found if query["sql"].startswith(("INSERT", "UPDATE"))]
+    assert len(writes) <= 4, writes  # the claim, the outcome, and one wish for a look

@@ -12,7 +12,7 @@ import pytest
 from maestro_api.simulator import Simulator, SimulatorServer
 from tests.services.file_console import TRIGGER, FileConsole, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 SEND = TRIGGER + "\nprint(trigger('the-form').state)\n"
 # The lease of the dead sender is over, and the worker looks.
 RESCUE = """
@@ -51,7 +51,7 @@ def console(tmp_path: Path) -> Iterator[FileConsole]:
 
 def made_at_docusign(console: FileConsole) -> int:
     world = console.simulator.sim.world
-    return sum(name.startswith("NDA ·") for name in world.instances.names.values())
+    return sum(name.startswith("NDA ·") for name in list(world.instances.names.values()))
 
 
 def kill_when(console: FileConsole, is_time: Callable[[], bool]) -> None:
@@ -64,9 +64,7 @@ def kill_when(console: FileConsole, is_time: Callable[[], bool]) -> None:
 
 
 def stored_states(console: FileConsole) -> list[str]:
-    path = console.environment["DATABASE_URL"].removeprefix("sqlite:///")
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
-        return [state for (state,) in database.execute("SELECT state FROM dashboard_operation")]
+    return [state for (state,) in console.rows("SELECT state FROM dashboard_operation")]
 
 
 def test_killed_before_the_intent_is_stored_nothing_was_sent(console: FileConsole) -> None:
@@ -118,6 +116,8 @@ def test_killed_while_the_answer_drips_it_is_found_and_not_sent_again(console: F
 
 def test_killed_before_the_result_is_stored_it_is_found_and_not_sent_again(console: FileConsole) -> None:
     """U-1, point 5: the whole answer arrived, and the database was busy when the sender died."""
+    if not console.is_on_sqlite:
+        pytest.skip("holds the one lock that SQLite has for writers")
     path = console.environment["DATABASE_URL"].removeprefix("sqlite:///")
     console.simulator.sim.set_faults([{"match": {"path": "/actions/trigger"}, "do": {"latency_ms": 1500}}])
     sender = console.start(SEND)
@@ -140,7 +140,7 @@ def test_a_call_that_takes_too_long_ends_by_the_clock_and_is_unknown(console: Fi
     timed = TRIGGER + "import time\nat = time.monotonic()\nstate = trigger('the-form').state\n"
     state, seconds = console.run(timed + "print(state, time.monotonic() - at)").split()
     assert state == "unknown"
-    assert float(seconds) < 12
+    assert float(seconds) < 18  # the read timeout of a POST would end it after twenty
     assert len(console.posts()) == 1
 
 
@@ -150,9 +150,17 @@ def test_twenty_submits_of_one_form_at_once_send_once(console: FileConsole) -> N
     code = (
         TRIGGER
         + """
+from dashboard.services.errors import StoreBusy
 states = []
+def once(tries=5):
+    try:
+        states.append(str(trigger('the-form').pk))
+    except StoreBusy:  # nothing was sent, and the form says to send it again (D-3)
+        if tries == 1:
+            raise
+        once(tries - 1)
 def submit():
-    states.append(str(trigger('the-form').pk))
+    once()
     connection.close()
 threads = [threading.Thread(target=submit) for _ in range(5)]
 [thread.start() for thread in threads]
@@ -178,7 +186,7 @@ def test_a_worker_that_is_asked_to_end_finishes_its_call_first(console: FileCons
     console.simulator.sim.set_faults([{"match": {"path": "/actions/trigger"}, "do": {"latency_ms": 2000}}])
     worker = console.work()
     try:
-        until(lambda: len(console.posts()) == 1, seconds=30)
+        until(lambda: len(console.posts()) == 1, seconds=90)
     finally:
         worker.send_signal(signal.SIGTERM)
         worker.communicate(timeout=40)

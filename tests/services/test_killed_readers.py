@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,14 +36,8 @@ def console(tmp_path: Path) -> Iterator[FileConsole]:
     server.stop()
 
 
-def stored(console: FileConsole, sql: str) -> list[tuple[object, ...]]:
-    path = console.environment["DATABASE_URL"].removeprefix("sqlite:///")
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
-        return database.execute(sql).fetchall()
-
-
 def pages(console: FileConsole) -> int:
-    rows = stored(console, "SELECT pages FROM dashboard_accountsync")
+    rows = console.rows("SELECT pages FROM dashboard_accountsync")
     return int(str(rows[0][0])) if rows else 0
 
 
@@ -60,14 +53,14 @@ def test_a_worker_killed_in_the_middle_of_a_pass_loses_one_page_at_most(console:
         finally:
             worker.send_signal(signal.SIGKILL)
             worker.communicate()
-    assert stored(console, "SELECT kind, full_at FROM dashboard_accountsync") == [("full", None)]
+    assert console.rows("SELECT kind, full_at FROM dashboard_accountsync") == [("full", None)]
     assert console.run(READ) == "WHOLE"
     total = len(sim.world.instances.by_account[MAIN_ACCOUNT_ID])
-    assert stored(console, "SELECT COUNT(*), COUNT(missing_since) FROM dashboard_instance") == [(total, 0)]
+    assert console.rows("SELECT COUNT(*), COUNT(missing_since) FROM dashboard_instance") == [(total, 0)]
     asked = sum(entry["path"].endswith("/workflow-instances") for entry in sim.ledger())
     kills, questions = 3, 2  # each killed worker lost a page; whether the list exists and shows all is asked beside
     assert asked <= -(-total // 50) + kills + questions
-    [(counted,)] = stored(console, "SELECT SUM(rows) FROM dashboard_instancecount WHERE started_by = '*'")
+    [(counted,)] = console.rows("SELECT SUM(rows) FROM dashboard_instancecount WHERE started_by = '*'")
     assert counted == total
 
 
@@ -80,4 +73,4 @@ def test_two_processes_at_once_read_an_account_once(console: FileConsole) -> Non
     assert said[0] in ("BUSY", "WHOLE")  # the slower one may come when all is done
     assert console.simulator is not None
     total = len(console.simulator.sim.world.instances.by_account[MAIN_ACCOUNT_ID])
-    assert stored(console, "SELECT COUNT(*) FROM dashboard_instance") == [(total,)]
+    assert console.rows("SELECT COUNT(*) FROM dashboard_instance") == [(total,)]

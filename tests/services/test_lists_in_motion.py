@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
+import time_machine
 from django.utils import timezone
 
 from dashboard.models import (
+    PROOF_LIFETIME,
     Account,
+    BatchState,
     Connection,
     Instance,
     InstanceState,
@@ -17,9 +19,9 @@ from dashboard.models import (
     Role,
     WorkflowAccess,
 )
-from dashboard.services import findable, instance_lists, key_inputs, overview, tallies
+from dashboard.services import findable, instance_lists, key_inputs, rail, tallies
 from dashboard.services.instance_lists import Search
-from tests.factories import AccountFactory, InstanceFactory, WorkflowFactory, lists, person
+from tests.factories import AccountFactory, BatchFactory, InstanceFactory, WorkflowFactory, lists, person
 
 pytestmark = pytest.mark.django_db
 
@@ -75,20 +77,59 @@ def test_a_starter_named_like_the_sum_over_all_is_counted_once(admin: Membership
 
 def test_the_count_of_the_rail_goes_with_the_connection(admin: Membership) -> None:
     """V-6: what was counted before the connection ended is not shown after."""
-    cache.clear()
     soon = timezone.now() + timedelta(hours=1)
     InstanceFactory(workflow=WorkflowFactory(account=admin.account), expires_at=soon)
-    assert overview.needs_count(admin) == 1
+    assert rail.counts_of(admin).needs == 1
     Connection.objects.filter(user=admin.user).update(state=Connection.State.RECONNECT_NEEDED)
-    assert overview.needs_count(Membership.objects.get(pk=admin.pk)) == 0
+    assert rail.counts_of(Membership.objects.get(pk=admin.pk)).needs == 0
 
 
 def test_the_count_of_the_rail_goes_with_the_role(admin: Membership, operator: Membership) -> None:
-    cache.clear()
     Connection.objects.filter(user=operator.user).update(state=Connection.State.RECONNECT_NEEDED)
-    assert overview.needs_count(admin) == 1
+    assert rail.counts_of(admin).needs == 1
     Membership.objects.filter(pk=admin.pk).update(role=Role.VIEWER)
-    assert overview.needs_count(Membership.objects.get(pk=admin.pk)) == 0
+    assert rail.counts_of(Membership.objects.get(pk=admin.pk)).needs == 0
+
+
+def test_the_count_of_the_rail_goes_with_the_proof_of_a_workflow(admin: Membership) -> None:
+    """V-6: Docusign lists the rows of others no more, or said so too long ago; nothing else of the person or the account moves."""
+    guest = person(admin.account, Role.OPERATOR, rights=Rights.OWN)
+    workflow = WorkflowFactory(account=admin.account)
+    lists(guest, workflow)
+    InstanceFactory(workflow=workflow, expires_at=timezone.now() + timedelta(hours=1))
+    opened = WorkflowAccess.objects.filter(user=guest.user)
+    for gone in (None, timezone.now() - PROOF_LIFETIME - timedelta(seconds=1)):
+        opened.update(others_proven_at=timezone.now())
+        assert rail.counts_of(guest).needs == 1
+        opened.update(others_proven_at=gone)
+        assert rail.counts_of(guest).needs == 0
+
+
+def test_the_count_of_the_rail_outlives_no_clock_that_was_put_back(admin: Membership) -> None:
+    workflow, soon = WorkflowFactory(account=admin.account), timezone.now() + timedelta(hours=1)
+    with time_machine.travel(timezone.now() + timedelta(minutes=10), tick=False):
+        assert rail.counts_of(admin).needs == 0
+    InstanceFactory(workflow=workflow, expires_at=soon)
+    assert rail.counts_of(admin).needs == 1
+
+
+def test_the_count_of_the_rail_is_made_anew_once_something_changed_and_a_while_has_gone_by(admin: Membership) -> None:
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        workflow, soon = WorkflowFactory(account=admin.account), timezone.now() + timedelta(hours=1)
+        InstanceFactory(workflow=workflow, expires_at=soon)
+        assert rail.counts_of(admin).needs == 1
+        InstanceFactory(workflow=workflow, expires_at=soon)
+        clock.shift(30)
+        assert rail.counts_of(admin).needs == 1, "no change was told of"
+        admin.account.version += 1
+        assert rail.counts_of(admin).needs == 2
+
+
+def test_a_bulk_run_shows_in_the_rail_as_soon_as_the_account_has_moved(admin: Membership) -> None:
+    assert rail.counts_of(admin).running == 0
+    BatchFactory(account=admin.account, actor=admin.user, state=BatchState.RUNNING)
+    admin.account.version += 1
+    assert rail.counts_of(admin).running == 1
 
 
 def test_everybody_of_a_workflow_that_is_open_to_a_person_can_be_suggested(account: Account) -> None:

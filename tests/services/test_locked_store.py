@@ -1,6 +1,7 @@
 """A database that takes no writes: the person is told, nothing is sent, and what can be read is read (D-3)."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.urls import reverse
 
 from dashboard.models import Contract, Instance, Membership, Operation, OperationState, Workflow
 from dashboard.services.errors import StoreBusy
+from dashboard.services.store import in_turn
 from tests.services.conftest import inputs_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,3 +101,18 @@ def test_pages_are_read_while_nothing_can_be_written(name: str, ada: Membership,
     Membership.objects.update(looked_at=None, synced_at=None)
     with locked():
         assert client.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="other databases take many writers")
+def test_threads_of_a_process_write_one_after_the_other_and_none_waits_for_ever() -> None:
+    """W-4: who waits by lot for SQLite's one writer may wait for seconds; here the next one has the next turn."""
+    with in_turn(1_000), ThreadPoolExecutor(1) as other:
+
+        def turn() -> None:
+            with in_turn(20):
+                pass
+
+        with pytest.raises(OperationalError):
+            other.submit(turn).result(5)
+    with in_turn(20):
+        pass

@@ -6,15 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, close_old_connections, connection, transaction
+from django.db import OperationalError, ProgrammingError, close_old_connections, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from dashboard.models import AuditEntry, AuditHead, Connection, Instance, Membership, Operation, OperationState
+from dashboard.models import Account, AuditEntry, AuditHead, Connection, Instance, Membership, Operation, OperationState
 from dashboard.queue import huey_for
 from dashboard.services import actions, audit, edges, operations, sync, tokens
 from dashboard.services.errors import StoreBusy
 from maestro_api.simulator import Simulator
+from tests.connect_events import event, hook_for, send
 from tests.services.conftest import new_key
 
 pytestmark = [
@@ -83,6 +84,8 @@ def test_sixteen_writers_keep_one_chain() -> None:
     """A-4: the very first entry and all others come from sixteen sessions at the same time; no fork, no gap."""
 
     def write(place: int) -> None:
+        with connection.cursor() as cursor:  # sixteen wait for one another here, longer than a web process may
+            cursor.execute("SET lock_timeout = '50s'; SET statement_timeout = '50s'")
         for number in range(25):
             with transaction.atomic():
                 audit.record("test.done", actor=None, account=None, reason=f"{place} {number}")
@@ -162,6 +165,37 @@ def _end(pid: int) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def test_a_request_asks_a_connection_whether_it_lives_only_where_the_server_said_something() -> None:
+    """A round trip less each; a server that ended the connection said so on it."""
+
+    def begun() -> tuple[int, str]:
+        """As a request begins: by which connection it is served, and what that was asked last before."""
+        close_old_connections()
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
+        assert connection.connection is not None
+        pid = connection.connection.info.backend_pid
+        [asked] = at_once(1, lambda place: _last_of(pid))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 'mine'")
+        return pid, asked
+
+    first, _ = begun()
+    assert begun() == (first, "SELECT 'mine'")
+    assert at_once(1, lambda place: _end(first)) == [True]
+    second, _ = begun()
+    assert second != first
+    with pytest.raises(ProgrammingError), connection.cursor() as cursor:
+        cursor.execute("SELECT nothing")
+    assert begun() == (second, "SELECT 1"), "after an error it is asked"
+
+
+def _last_of(pid: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", [pid])
+        return str(cursor.fetchone()[0])
+
+
 def test_a_lock_that_somebody_holds_ends_in_an_answer(
     instance: Instance, ada: Membership, posts: Posts, signed_in: Callable[..., Client]
 ) -> None:
@@ -180,6 +214,24 @@ def test_a_lock_that_somebody_holds_ends_in_an_answer(
         assert at_once(1, try_it) == [("refused", 200)]
     assert posts() == []
     assert not Operation.objects.exists()
+
+
+def test_an_event_waits_for_a_lock_no_longer_than_its_sender(account: Account) -> None:
+    """W-4, D-3: Docusign is told to come again within its own patience of about five seconds."""
+    hook = hook_for(account)
+    message = event(account)
+
+    def send_it(place: int) -> int:
+        with connection.cursor() as cursor:  # only the limit of locks ends it
+            cursor.execute("SET statement_timeout = '30s'")
+        return send(hook, message)
+
+    began = timezone.now()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE dashboard_delivery")
+        assert at_once(1, send_it) == [503]
+    assert timezone.now() - began < timedelta(seconds=10)
+    assert send(hook, message) == 204
 
 
 def test_an_expired_token_is_refreshed_once_by_eight_sessions(ada: Membership, simulator: Simulator) -> None:

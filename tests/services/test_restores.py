@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 
 from dashboard.models import (
@@ -30,16 +31,27 @@ from tests.services.form_values import new_key
 Posts = Callable[[], list[dict[str, Any]]]
 
 
+@pytest.mark.parametrize("is_secret_changed", [False, True])
 def test_a_list_that_the_backup_calls_unconfirmed_is_looked_for_before_it_goes(
-    worker: Worker, ada: Membership, contract: Contract, made: Callable[[], int], posts: Posts
+    worker: Worker,
+    ada: Membership,
+    contract: Contract,
+    made: Callable[[], int],
+    posts: Posts,
+    settings: Any,
+    is_secret_changed: bool,
 ) -> None:
-    """U-12: it was confirmed and sent after the backup was made; the second confirm finds that."""
+    """U-12: it was confirmed and sent after the backup was made; the second confirm finds that, also after a break-in that cost
+    the secret."""
     batch = sheet_batch(ada, contract, ["Bulk 1", "Bulk 2"])
     sealed = dict(BatchItem.objects.filter(batch=batch).values_list("pk", "sealed_inputs"))
     worker.work(started(batch, ada))
     assert (batch.state, len(posts())) == (BatchState.DONE, 2)
     _back_to_planned(batch, sealed)
     restores.declare(ada.account)
+    if is_secret_changed:
+        settings.OLD_SECRET_KEYS = [settings.SECRET_KEY]
+        settings.SECRET_KEY = "another-secret-key-that-is-long-enough-to-pass-the-start-checks"
     started(batch, ada)
     assert states(batch) == [ItemState.UNKNOWN] * 2
     worker.work(batch, seconds=150)

@@ -1,5 +1,6 @@
 """Tokens of a person: one refresh a version, whatever else happens."""
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from tests.factories import ConnectionFactory, person, sealed_tokens
 
 pytestmark = pytest.mark.django_db
 State = Connection.State
+OTHER_KEY = base64.b64encode(b"a newer key of thirty-two bytes!").decode()
 Connect = Callable[..., Membership]
 
 
@@ -201,6 +203,25 @@ def test_a_ciphertext_copied_to_another_row_opens_nowhere(connect: Connect, fiel
         tokens.access_token(expire(olu) if field == "refresh_token" else olu)
     assert stored(olu).state == State.RECONNECT_NEEDED
     assert stored(ada).state == State.ACTIVE
+
+
+@pytest.mark.parametrize("seconds", [3600, -1])
+def test_a_process_without_the_key_throws_no_token_away(
+    connection: Connection, simulator: Simulator, settings: Any, seconds: int
+) -> None:
+    """O-11: a key that another process was given first, or a wrong one for a minute, costs nothing but that minute."""
+    before = stored(expire(connection, seconds=seconds))
+    right, settings.TOKEN_KEYS = settings.TOKEN_KEYS, [OTHER_KEY]
+    with pytest.raises(DocusignUnavailable, match="does not hold the key"):
+        tokens.access_token(connection)
+    assert (stored(connection).sealed_refresh_token, stored(connection).state) == (
+        before.sealed_refresh_token,
+        State.ACTIVE,
+    )
+    assert stored(connection).lease == ""
+    settings.TOKEN_KEYS = right
+    assert tokens.access_token(connection)
+    assert token_calls(simulator) == (seconds < 0)
 
 
 def test_disconnect_deletes_both_tokens_ends_sessions_and_revokes(connection: Connection, simulator: Simulator) -> None:

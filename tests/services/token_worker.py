@@ -9,6 +9,7 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402  # the settings come first
+from django.db import connection as database  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from dashboard.models import Connection, User  # noqa: E402
@@ -40,6 +41,9 @@ def token() -> str:
 
 
 def main() -> None:
+    # On a busy machine the others' turns at the file and at the refresh may take longer than a person would wait.
+    database.settings_dict["OPTIONS"]["timeout"] = 60
+    tokens.WAIT_SECONDS = 60
     for line in sys.stdin:
         command, _, rest = line.strip().partition(" ")
         answer = {"prepare": lambda rest=rest: prepare(json.loads(rest)), "expire": expire, "token": token}[command]()

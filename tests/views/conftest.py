@@ -7,16 +7,17 @@ from django.test import Client
 from django.urls import reverse
 
 from dashboard.models import Batch, Contract, Instance, Membership, Workflow
-from dashboard.services import contracts, sync, visibility
+from dashboard.services import contracts, visibility
 from maestro_api.simulator import Simulator
+from tests import filled_mirror
 from tests.sheet_files import CANARY, BulkFile, pasted, sent
 
 
 @pytest.fixture
-def ada(connect: Callable[..., Membership]) -> Membership:
+def ada(connect: Callable[..., Membership], simulator: Simulator) -> Membership:
     """A manager of the account with a filled mirror."""
     membership = connect("Ada Admin")
-    assert sync.sync_membership(membership), membership.sync_error
+    filled_mirror.fill(membership, simulator)
     return membership
 
 

@@ -286,11 +286,29 @@ def test_an_approved_retry_is_not_called_started(
     assert reverse("batch-retry", args=[unsent.pk]) not in signed_in(requester).get(page(approval)).content.decode()
 
 
+def test_an_approved_retry_that_sent_everything_offers_nothing_more(
+    unsent: Batch, requester: Membership, colleague: Membership, signed_in: SignIn
+) -> None:
+    asked = approvals.ask(unsent, membership=requester, reason="New suppliers", key="b" * 32)
+    approvals.approve(asked, membership=colleague, seen=asked.list_digest)
+    before = signed_in(requester).get(page(asked)).content.decode()
+    batches.retry(unsent, membership=requester, key="c" * 32)
+    unsent.items.update(state="confirmed")
+    Batch.objects.update(state=BatchState.DONE)
+    after = signed_in(requester).get(page(asked)).content.decode()
+    again = reverse("batch-retry", args=[unsent.pk])
+    assert (again in before, again in after) == (True, False)
+    assert "Nothing is left to send." not in before
+    assert "Nothing is left to send." in after
+
+
 def test_a_retry_without_a_second_person_is_not_called_started(
     unsent: Batch, requester: Membership, signed_in: SignIn
 ) -> None:
     client = signed_in(person(requester.account, Role.ADMIN, name="Alma Admin"))
     glass = reverse("batch-break-glass", args=[unsent.pk])
+    assert client.get(glass).headers["Location"] == reverse("batch", args=[unsent.pk])  # nobody was asked yet
+    approvals.ask(unsent, membership=requester, reason="New suppliers", key="b" * 32)
     asked = client.get(glass).content.decode()
     assert "Let it go without one" in asked
     assert "It starts" not in asked

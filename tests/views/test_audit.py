@@ -1,16 +1,20 @@
 """The audit page: who sees which entries, and how they are found."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from dashboard.deeds import words_for
 from dashboard.models import AuditEntry, Membership, Rights
 from dashboard.services import audit
 from tests.factories import InstanceFactory, WorkflowFactory
+from tests.processes import ROOT
 
 LIST = reverse("audit")
 
@@ -49,6 +53,20 @@ def test_entries_about_instances_that_may_not_be_seen_are_hidden(
     assert [entry.object_name for entry, *_ in answer.context["rows"]] == ["Mine"]
     assert "Canary" not in answer.content.decode()
     assert [entry.object_name for entry, *_ in signed_in(admin).get(LIST).context["rows"]] == ["Mine", "Canary"]
+
+
+def test_who_was_renamed_is_offered_once_by_the_newest_name(
+    operator: Membership, admin: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """A-6: and for the names no query reads all entries, of which there may be a million."""
+    note("session.started", admin)
+    note("session.started", operator)
+    operator.user.name = "Amber Operator"
+    note("session.started", operator)
+    with CaptureQueriesContext(connection) as queries:
+        people = signed_in(admin).get(LIST).context["filter"].fields["who"].choices[1:]
+    assert people == [(str(admin.user_id), admin.user.name), (str(operator.user_id), "Amber Operator")]
+    assert not [query for query in queries if "DISTINCT" in query["sql"] and "actor_name" in query["sql"]]
 
 
 def test_entries_of_another_account_are_never_shown(
@@ -97,3 +115,11 @@ def test_reading_the_audit_writes_nothing(operator: Membership, signed_in: Calla
     signed_in(operator).get(LIST)
     assert not AuditEntry.objects.exists()
     assert signed_in(operator).post(LIST).status_code == 405
+
+
+def test_every_deed_that_is_recorded_by_name_reads_as_words() -> None:
+    """A code is for machines."""
+    source = "".join(path.read_text() for path in (ROOT / "dashboard").rglob("*.py"))
+    codes = set(re.findall(r'audit\.record\(\s*"([a-z_.]+)"', source))
+    assert len(codes) > 20
+    assert sorted(code for code in codes if words_for(code) == code) == []

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-import uuid
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.http import StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from python_calamine import CalamineWorkbook
 
@@ -176,13 +178,22 @@ def test_a_list_longer_than_a_sheet_is_refused_in_plain_words(
     assert entries()[-1].action == "instances.export_broken_off"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", "pdf"),
+        ("name", "x"),
+        ("workflow", "00000000-0000-0000-0000-000000000000"),
+        ("key", "broken"),
+        ("state", "x"),
+        ("started_from", "x"),
+    ],
+)
 def test_an_unknown_format_or_a_filter_that_is_not_understood_exports_nothing(
-    console: Client, workflow: Workflow
+    name: str, value: str, console: Client, workflow: Workflow
 ) -> None:
     InstanceFactory(workflow=workflow)
-    wrong = ({"name": "x"}, {"workflow": str(uuid.uuid4())}, {"key": "broken"}, {"state": "x"}, {"started_from": "x"})
-    for query in ({"format": "pdf"}, *wrong):
-        assert console.get(URL, query).status_code == 422
+    assert console.get(URL, {name: value}).status_code == 422
     assert entries() == []
 
 
@@ -314,6 +325,24 @@ def test_a_batch_takes_a_few_queries_however_many_rows_it_has(
         InstanceFactory(workflow=workflow)
     with django_assert_max_num_queries(50):
         assert len(read(console.get(URL))) == 41
+
+
+@pytest.mark.parametrize("column", [key for key in COLUMNS if key != "name"])
+def test_an_export_reads_what_its_columns_need_and_nothing_row_by_row(
+    column: str, console: Client, six: list[Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = read(console.get(URL, {"cols": column}))
+    monkeypatch.setattr("dashboard.services.instance_lists.MANY_ROWS", 0)
+    with CaptureQueriesContext(connection) as captured:
+        assert read(console.get(URL, {"cols": column})) == whole
+    rows = [
+        query["sql"]
+        for query in captured.captured_queries
+        if re.match('SELECT "dashboard_instance"."id"', query["sql"])
+    ]
+    assert len(whole) == len(six) + 1
+    assert len(rows) == 1
+    assert ("ended_at" in rows[0]) == (column == "ended")
 
 
 def test_every_column_that_can_be_shown_can_be_exported(console: Client, workflow: Workflow) -> None:

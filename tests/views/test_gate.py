@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import OperationalError, connection
 from django.test import Client, RequestFactory
 from django.urls import get_resolver
 from django.utils import timezone
 
+from dashboard import middleware
 from dashboard.models import Membership, User
 from dashboard.services import sign_in_gate
-from dashboard.views import problems
 
 pytestmark = pytest.mark.django_db
 SignedIn = Callable[..., Client]
@@ -91,7 +92,8 @@ def test_a_draft_is_kept_for_an_hour(client: Client, viewer: Membership) -> None
 def test_every_address_but_the_public_ones_needs_a_sign_in(client: Client) -> None:
     """S-15, S-11: a new address is closed unless it says that it is public."""
     public = {pattern.name for pattern in get_resolver().url_patterns if getattr(pattern.callback, "is_public", False)}
-    assert public == {"signin", "signin-start", "oauth-callback", "signout", "theme", "livez", "readyz", "hook"}
+    people = {"signin", "signin-start", "oauth-callback", "signout", "theme"}
+    assert public == people | {"livez", "readyz", "metrics", "hook"}
 
 
 @pytest.mark.parametrize("path", ["/signin/", *PAGES])
@@ -152,7 +154,23 @@ def test_a_failure_tells_a_number_and_nothing_else(monkeypatch: pytest.MonkeyPat
 def test_the_failure_page_needs_no_database(django_assert_num_queries: Any) -> None:
     request = RequestFactory().get("/")
     with django_assert_num_queries(0):
-        assert problems.server_error(request).status_code == 500
+        assert middleware.server_error(request).status_code == 500
+
+
+def test_a_database_that_is_gone_before_a_view_is_reached_answers_503(
+    operator: Membership, signed_in: SignedIn
+) -> None:
+    """D-4: the session and the person are read between the layers, where no view can catch what fails."""
+
+    def gone(*args: Any) -> Any:
+        raise OperationalError("terminating connection due to administrator command")
+
+    client = signed_in(operator)
+    client.raise_request_exception = False
+    with connection.execute_wrapper(gone):
+        answer = client.get("/instances/")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
 
 
 def test_a_form_without_a_token_gets_a_page_that_says_what_to_do() -> None:

@@ -32,7 +32,7 @@ from tests.factories import InstanceFactory, WorkflowFactory, lists, person
 
 LIST = reverse("instances")
 LINK = "http://127.0.0.1:9000/api/maestro/execution?mtid=1&mtsec=canary-of-the-link"
-CEILING = 22
+CEILING = 11
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -53,6 +55,14 @@ def test_a_list_under_a_filter_that_was_left_out_says_so(visitor: Client, nda: W
     assert "The list shows more than was asked for." in body
     assert 'href="?name=abacus&amp;started_from=2020-01-01">Leave it out' in body
     assert "Name has: abacus" in body
+
+
+def test_the_name_in_a_chip_is_asked_for_once(visitor: Client, nda: Workflow, operator: Membership) -> None:
+    InstanceFactory(workflow=nda, started_by=operator.user.sub)
+    with CaptureQueriesContext(connection) as captured:
+        body = visitor.get(f"{LIST}?by={operator.user.sub}").content.decode()
+    assert "Started by: Oskar Operator" in body
+    assert sum('"sub" IN' in query["sql"] for query in captured.captured_queries) == 1
 
 
 def test_a_chip_takes_only_its_own_filter_away(visitor: Client, nda: Workflow) -> None:

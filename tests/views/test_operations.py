@@ -113,3 +113,20 @@ def test_an_instance_that_may_not_be_seen_is_not_named(operator: Membership, sig
     instance = InstanceFactory(workflow=WorkflowFactory(account=operator.account), name="Canary")
     operation = made(operator, kind="cancel", instance=instance, instance_name="")
     assert "Canary" not in signed_in(operator).get(page_of(operation)).content.decode()
+
+
+def test_the_timeline_shows_a_preparer_their_own_deeds_only(
+    operator: Membership, signed_in: Callable[..., Client]
+) -> None:
+    """V-1: on the page of an instance, what others did with it is for managers."""
+    instance = InstanceFactory(workflow=WorkflowFactory(account=operator.account), started_by=operator.user.sub)
+    other = person(operator.account, Role.OPERATOR, name="Canary Colleague")
+    made(operator, "rejected", kind="cancel", instance=instance, message="Mine, refused.")
+    made(other, "rejected", kind="cancel", instance=instance, message="Theirs, refused.")
+    url, client = reverse("instance", args=[instance.pk]), signed_in(operator)
+    assert "Theirs, refused." in client.get(url).content.decode()
+    Membership.objects.filter(pk=operator.pk).update(rights=Rights.OWN)
+    body = client.get(url).content.decode()
+    assert "Mine, refused." in body
+    assert "Theirs" not in body
+    assert "Canary" not in body

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from dashboard import static_files
+
 
 class Command(BaseCommand):
     help = "Prepare the demo's database and static files, appoint its admin, and print the address for events."
@@ -24,5 +26,5 @@ class Command(BaseCommand):
             raise CommandError("Only a demo is prepared this way: DOCUSIGN_ENVIRONMENT is not simulator.")
         call_command("migrate", verbosity=0)
         call_command("make_admin", options["user_id"], account=options["accounts"], stdout=self.stderr)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        static_files.collect()
         call_command("create_hook", options["accounts"][0], stdout=self.stdout)

@@ -9,7 +9,8 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from django_tasks import task_backends
 
-from dashboard.queue import HueyBackend
+from dashboard.facts import set_facts
+from dashboard.queue import QueueBackend
 from dashboard.services import batch_runs, schedules
 from dashboard.services.timings import HEARTBEAT_SECONDS
 
@@ -25,41 +26,36 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         backend = task_backends["default"]
-        if not isinstance(backend, HueyBackend):
-            raise CommandError("The worker needs the queue of dashboard.queue.HueyBackend (setting TASKS).")
+        if not isinstance(backend, QueueBackend):
+            raise CommandError("The worker needs a queue of dashboard.queue, such as HueyBackend (setting TASKS).")
         if options["once"]:
             self._drain(backend)
         else:
             self._serve(backend, options["threads"])
 
-    def _drain(self, backend: HueyBackend) -> None:
+    def _drain(self, backend: QueueBackend) -> None:
         """Schedules and queue in turn, until neither finds anything; work for later stays for later."""
         for _ in range(MOST_ROUNDS):
             schedules.run_due(everything=True)
             if not backend.drain():
                 return
 
-    def _serve(self, backend: HueyBackend, threads: int) -> None:
-        consumer = backend.huey.create_consumer(
-            workers=threads,
-            periodic=False,
-            initial_delay=0.1,
-            max_delay=1.0,
-            check_worker_health=True,
-            graceful_signal="TERM",
-            shutdown_timeout=30,
-        )
-        batch_runs.end_with(consumer.stop_flag)
+    def _serve(self, backend: QueueBackend, threads: int) -> None:
         stopped = threading.Event()
         regular = threading.Thread(target=self._keep_time, args=(stopped,), name="schedules")
-        regular.start()
-        self.stdout.write("Worker ready")
-        self.stdout.flush()
+
+        def began(ending: threading.Event) -> None:
+            batch_runs.end_with(ending)
+            regular.start()
+            self.stdout.write("Worker ready")
+            self.stdout.flush()
+
         try:
-            consumer.run()
+            backend.serve(threads, began)
         finally:
             stopped.set()
-            regular.join()
+            if regular.ident is not None:
+                regular.join()
             schedules.say_goodbye()
 
     def _keep_time(self, stopped: threading.Event) -> None:
@@ -67,6 +63,7 @@ class Command(BaseCommand):
         waited = 0.0
         while not stopped.is_set():
             try:
+                set_facts(None)  # each turn, and the jobs that it queues, under an id of their own
                 close_old_connections()
                 if waited >= next_beat:
                     schedules.beat(started_at)
