@@ -106,9 +106,11 @@ def send_now(operation: Operation, *, membership: Membership) -> Operation:
         return operation  # the window ended in the same moment
     if not _waits(operation):
         raise Refused(TOO_LATE_FOR_NOW.format(operation.look.label.lower()))
-    with before_sending():
-        Operation.objects.filter(pk=operation.pk, state=State.PLANNED).update(next_check_at=timezone.now())
+    with before_sending():  # should this process die, the worker sends it afterwards
+        after = timezone.now() + timedelta(seconds=CLICK_DEADLINE_SECONDS)
+        Operation.objects.filter(pk=operation.pk, state=State.PLANNED).update(next_check_at=after)
     _send(operation, membership, deadline=CLICK_DEADLINE_SECONDS)
+    operation.refresh_from_db()  # the worker or another click may have been quicker
     return operation
 
 

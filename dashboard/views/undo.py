@@ -32,7 +32,7 @@ def undo(request: PersonRequest, operation_id: str) -> HttpResponse:
 def now(request: PersonRequest, operation_id: str) -> HttpResponse:
     """Send a cancel without waiting for the end of its window."""
     operation = windows.send_now(_found(request, operation_id), membership=request.membership)
-    said = operation.message or "The cancel was sent."
+    said = operation.message or "The cancel was sent. What came of it is shown here as soon as it is known."
     if operation.state == OperationState.CONFIRMED:
         messages.success(request, said)
     elif operation.state == OperationState.REJECTED:

@@ -42,8 +42,9 @@
     count();
   });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    const made = detail.elt?.closest?.(".toast[data-undo-seconds]");
-    if (made) made.remove(); // whatever came of it is told by a toast of its own
+    // Undone or sent, here or on the page: whatever came of it is told by a toast of its own.
+    const deed = `[hx-post="${CSS.escape(detail.requestConfig?.path ?? "")}"]`;
+    for (const made of document.querySelectorAll(".toast[data-undo-seconds]")) if (made.querySelector(deed)) made.remove();
   });
   setInterval(count, 500);
   count();

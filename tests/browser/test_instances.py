@@ -105,6 +105,7 @@ def test_canceling_what_has_ended_meanwhile_is_told_and_shown(console: RunningCo
     dialog.get_by_role("button", name="Cancel 1 instance").click()
     page.locator("main").get_by_role("button", name="Cancel now").click()
     expect(page.locator(".toast", has_text=re.compile("completed", re.I))).to_be_visible()
+    expect(page.locator(".toast[data-undo-seconds]")).to_have_count(0)  # nor is an Undo offered any more
     expect(state_in_title(page)).to_have_text(re.compile("Completed"))
     expect(page.get_by_text("It has ended: Completed.")).to_be_visible()
 

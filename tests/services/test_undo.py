@@ -104,6 +104,63 @@ def test_sending_now_does_not_wait_and_sends_once(
     assert len(posts()) == 1
 
 
+@pytest.fixture
+def while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """What happens elsewhere between the look of a click at the instance and what the click makes of it."""
+
+    def let(happen: Callable[[], object]) -> None:
+        look = undo.read_back
+
+        def then_it_happens(*args: Any, **options: Any) -> Any:
+            reading = look(*args, **options)
+            monkeypatch.setattr(undo, "read_back", look)
+            happen()
+            return reading
+
+        monkeypatch.setattr(undo, "read_back", then_it_happens)
+
+    return let
+
+
+def test_who_sends_it_now_is_told_what_the_quicker_one_found(
+    planned: Operation, instance: Instance, ada: Membership, simulator: Simulator, while_it_is_read: Any, posts: Posts
+) -> None:
+    """U-6: not "sent" where the worker found that it has ended."""
+    simulator.set_instance(str(instance.pk), status="completed")
+    while_it_is_read(lambda: operations.settle_unknown(Operation.objects.get(pk=planned.pk)))
+    result = undo.send_now(planned, membership=ada)
+    assert (result.state, len(posts())) == (State.REJECTED, 0)
+    assert result.message == "Too late: it is completed. Nothing was changed."
+
+
+def test_who_sends_it_now_is_told_that_it_was_undone_in_the_same_moment(
+    planned: Operation, ada: Membership, while_it_is_read: Any, posts: Posts
+) -> None:
+    other_tab = Operation.objects.get(pk=planned.pk)
+    while_it_is_read(lambda: undo.undo_cancel(other_tab, membership=ada))
+    result = undo.send_now(planned, membership=ada)
+    assert (result.state, result.message, len(posts())) == (State.WITHDRAWN, undo.UNDONE, 0)
+
+
+def test_while_a_click_sends_it_the_worker_does_not_look_at_it(
+    planned: Operation, ada: Membership, while_it_is_read: Any
+) -> None:
+    due: list[int] = []
+    while_it_is_read(lambda: due.append(len(operations.due())))
+    undo.send_now(planned, membership=ada)
+    assert due == [0]
+
+
+def test_who_sends_it_now_while_docusign_is_away_is_told_that_it_waits(
+    planned: Operation, ada: Membership, simulator: Simulator, posts: Posts
+) -> None:
+    """R-9: nothing was sent, and nothing says so."""
+    simulator.set_faults([{"match": {"method": "GET"}, "do": {"status": 503}}])
+    result = undo.send_now(planned, membership=ada)
+    assert (result.state, len(posts())) == (State.PLANNED, 0)
+    assert "could not be asked for the present state" in result.message
+
+
 def test_the_state_is_read_again_just_before_sending(
     planned: Operation, instance: Instance, clock: Any, simulator: Simulator, posts: Posts
 ) -> None:
