@@ -24,6 +24,7 @@ STATEMENT_SECONDS = {
 # A server that is cut off says nothing: after so long it counts as gone.
 CONNECT_SECONDS, CUT_OFF_SECONDS = 5, 15
 LOCK_SECONDS, IDLE_IN_TRANSACTION_SECONDS = 2, 10
+PREPARED_AFTER = 3  # times that a connection sends the same statement
 # Statements here read few rows by an index, but are estimated as if they read many: compiling one, or starting processes for it,
 # takes longer than running it.
 NEVER_WORTH_IT = ("jit=off", "max_parallel_workers_per_gather=0")
@@ -83,6 +84,8 @@ def postgres_options(arguments: list[str]) -> dict[str, Any]:
         "keepalives_idle": CUT_OFF_SECONDS,
         "keepalives_interval": CUT_OFF_SECONDS // 3,
         "keepalives_count": 3,
+        "server_side_binding": True,
+        "prepare_threshold": PREPARED_AFTER,
     }
 
 

@@ -1,16 +1,32 @@
-"""Django's connection to PostgreSQL, without a round trip before each request to learn that it lives.
+"""Django's connection to PostgreSQL, without a round trip before each request to learn that it lives, and with prepared statements.
 
-The one rule: a server that ends a connection says so on it, so a quiet line is used as it is, and anything else is asked.
+Its rules: a server that ends a connection says so on it, so a quiet line is used as it is, and anything else is asked. A statement whose
+best plan hangs on its values is planned each time it is sent.
 """
 
 import select
+from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+HANGS_ON_VALUES = (" ORDER BY ", " LIKE ", "COUNT(")  # how many rows there are decides the way to them
+
+
+class Cursor(base.ServerBindingCursor):
+    """Prepares what a connection sends again and again (`prepare_threshold`), such as the question who somebody is."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        if not params or not isinstance(query, str) or any(word in query for word in HANGS_ON_VALUES):
+            options["prepare"] = False
+        return super().execute(query, params, **options)  # type: ignore[misc]  # django-stubs do not say that it is psycopg's Cursor
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """What Django looks for in the module of a database engine. A server that was cut off says nothing until the keepalives notice."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        return super().get_connection_params() | {"cursor_factory": Cursor}
 
     def is_usable(self) -> bool:
         return self._is_quiet() or super().is_usable()

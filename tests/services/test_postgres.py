@@ -80,6 +80,20 @@ def test_no_session_may_hold_the_others_up_and_a_commit_is_on_disk(name: str, va
         assert cursor.fetchone() == (value,)
 
 
+def test_what_is_asked_again_and_again_is_prepared_unless_its_plan_hangs_on_the_values(account: Account) -> None:
+    """An order by a rare state is planned for that state, not for any."""
+    for _ in range(5):
+        Account.objects.filter(pk=account.pk, name="Prepared").exists()
+        list(Account.objects.filter(name="Sorted").order_by("name"))
+        list(Account.objects.filter(name__contains="Searched"))
+        Account.objects.filter(name="Counted").count()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%dashboard_account\"%'")
+        prepared = [statement for (statement,) in cursor.fetchall()]
+    assert any("LIMIT 1" in statement for statement in prepared)
+    assert not [each for each in prepared if "ORDER BY" in each or "LIKE" in each or "COUNT(" in each]
+
+
 def test_sixteen_writers_keep_one_chain() -> None:
     """A-4: the very first entry and all others come from sixteen sessions at the same time; no fork, no gap."""
 
