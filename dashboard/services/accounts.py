@@ -97,7 +97,8 @@ def store_memberships(user: User, named: list[NamedAccount]) -> list[Membership]
         membership, _ = Membership.objects.get_or_create(
             user=user, account=account, defaults={"role": default_role(account)}
         )
-        Membership.objects.filter(pk=membership.pk).update(is_active=True, is_default=entry.id == default)
+        admitted = Membership.objects.filter(pk=membership.pk, barred_at=None)  # nobody switched them off just now
+        admitted.update(is_active=True, is_default=entry.id == default)
         memberships.append(membership)
     gone = Membership.objects.filter(user=user).exclude(account__in=[entry.id for entry in named])
     gone.update(is_active=False, is_default=False)

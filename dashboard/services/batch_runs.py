@@ -38,7 +38,7 @@ from dashboard.services.errors import DocusignUnavailable, Refused
 from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.quota import Lane
 from dashboard.services.timings import IDLE_SECONDS, QUEUED_PATIENCE, READ_TRIES, RUNNER_LEASE, SLICE_SECONDS
-from dashboard.services.visibility import is_connected
+from dashboard.services.visibility import is_connected, may_still_act
 
 log = logging.getLogger(__name__)
 State = BatchState
@@ -215,9 +215,9 @@ class Slice:
                 return
         self.unread.pop(item.pk, None)
         try:
-            operation = self._commit(item, deed)
+            operation = self._commit(item, deed, membership)
         except Refused as refusal:  # somebody else asked for the same, and its outcome is open
-            operation = self._commit(item, Deed(item.operation, ItemState.SKIPPED, refusal.message))
+            operation = self._commit(item, Deed(item.operation, ItemState.SKIPPED, refusal.message), membership)
         if operation is None:
             return
         batch_items.deliver(operation, membership)
@@ -226,12 +226,12 @@ class Slice:
             if not batch_readiness.look(self.batch, membership):
                 batch_states.put_back(item, operation)
 
-    def _commit(self, item: BatchItem, deed: Deed) -> Operation | None:
+    def _commit(self, item: BatchItem, deed: Deed, membership: Membership) -> Operation | None:
         """Take the slot and store what becomes of the item, in one transaction; the operation that is to be sent now, if any."""
         with transaction.atomic():
             lock_mirror(self.batch.account_id)
-            if not self._take_slot():
-                return None
+            if not may_still_act(membership) or not self._take_slot():
+                return None  # the next turn says why
             if deed.reading is not None:
                 deed.reading.apply()
             if deed.state != ItemState.SENT:

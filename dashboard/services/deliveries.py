@@ -37,6 +37,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_AT_ONCE = 200
 PURGED_AT_ONCE = 5_000
 BETWEEN = 20  # the queue's priority: after what people wait for, before looks by themselves
+NOT_WAITING = "This message is neither left alone nor unreadable any more; look at its state. Nothing was changed."
 ENDINGS = frozenset({"workflow-completed", "workflow-failed"})
 
 
@@ -231,11 +232,13 @@ def replay(delivery: Delivery, *, actor: User) -> None:
             account=delivery.account,
             subject=delivery.account,
             result=audit.Result.OK if changed else audit.Result.REFUSED,
-            reason="" if changed else fresh.message,
+            reason="" if changed else NOT_WAITING if is_readable else fresh.message,
             detail={"delivery": delivery.pk},
         )
     if not is_readable:
         raise Refused(f"The message can still not be used. {fresh.message or 'It names another account.'}")
+    if not changed:
+        raise Refused(NOT_WAITING)
 
 
 def latest(account: Account, count: int = 20) -> list[Delivery]:

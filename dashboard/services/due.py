@@ -153,7 +153,7 @@ def _note_look(membership: Membership) -> bool:
 
 
 def refresh_now(membership: Membership) -> bool:
-    """A person asked for fresh data; False when the last look, or the last press, was only moments ago."""
+    """A person asked for fresh data: queued, once however often it is pressed. False when the last look was only moments ago."""
     if not is_connected(membership):
         raise ReconnectNeeded("Connect to Docusign again to refresh.")
     now = timezone.now()
@@ -161,9 +161,8 @@ def refresh_now(membership: Membership) -> bool:
     if fresh is not None and fresh >= recent:
         return False
     rows = Membership.objects.filter(Q(sync_queued_at=None) | Q(sync_queued_at__lt=recent), pk=membership.pk)
-    if not rows.update(sync_queued_at=now, sync_failed_at=None):
-        return False
-    jobs.enqueue("sync_membership", membership.pk, priority=jobs.PEOPLE_FIRST)
+    if rows.update(sync_queued_at=now, sync_failed_at=None):
+        jobs.enqueue("sync_membership", membership.pk, priority=jobs.PEOPLE_FIRST)
     return True
 
 

@@ -153,6 +153,7 @@ def claim_planned(operation: Operation) -> bool:
             sent_at=now,
             lease_until=now + SEND_LEASE,
             next_check_at=None,
+            message="",  # what it waited for is over
         ):
             return False
         operation.refresh_from_db()

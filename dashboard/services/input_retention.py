@@ -63,7 +63,7 @@ def _of_instances(workflow: Workflow, oldest: datetime, most: int) -> int:
     rows = rows.exclude(trigger_inputs={})
     number = _in_turns(workflow, rows, lambda ids: erase(ids, timezone.now()), most)
     if number < most and (workflow.inputs_erased_to is None or workflow.inputs_erased_to < oldest):
-        Workflow.objects.filter(pk=workflow.pk).update(inputs_erased_to=oldest)
+        _still_so(workflow).update(inputs_erased_to=oldest)
     return number
 
 
@@ -77,7 +77,7 @@ def _of_files(workflow: Workflow, oldest: datetime, most: int) -> int:
 def _of_presets(workflow: Workflow, oldest: datetime, most: int) -> int:
     """Presets have no end; where a workflow has a time of its own, it counts from their last change."""
     rows = Preset.objects.filter(workflow=workflow, changed_at__lt=oldest)
-    return _in_turns(workflow, rows, lambda ids: Preset.objects.filter(pk__in=ids).delete()[0], most)
+    return _in_turns(workflow, rows, lambda ids: rows.filter(pk__in=ids).delete()[0], most)
 
 
 def _in_turns(workflow: Workflow, rows: QuerySet[Any], deed: Callable[[list[Any]], int], most: int) -> int:
@@ -86,7 +86,12 @@ def _in_turns(workflow: Workflow, rows: QuerySet[Any], deed: Callable[[list[Any]
         with transaction.atomic():
             lock_mirror(workflow.account_id)
             ids = list(rows.values_list("pk", flat=True)[: min(AT_ONCE, most - number)])
-            if not ids:
+            if not ids or not _still_so(workflow).exists():
                 break
             number += deed(ids)
     return number
+
+
+def _still_so(workflow: Workflow) -> QuerySet[Workflow]:
+    """The workflow, unless somebody has changed its days since they were read: then the next turn goes by the new ones."""
+    return Workflow.objects.filter(pk=workflow.pk, inputs_kept_days=workflow.inputs_kept_days)

@@ -7,14 +7,16 @@ everything else waits, or goes to a person; so does what is older than a restore
 import logging
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dashboard.models import BatchItem, Membership, Operation, OperationKind, OperationState, Rights, User
+from dashboard.models import Account, BatchItem, Membership, Operation, OperationKind, OperationState, Rights, User
 from dashboard.services import jobs, restores, undo
 from dashboard.services.actions import carry_out, settle_action
 from dashboard.services.edges import Outcome, claim_planned, move
 from dashboard.services.errors import Refused
+from dashboard.services.instances import lock_mirror
 from dashboard.services.outcomes import next_check
 from dashboard.services.readings import GOALS, Verdict, read_back
 from dashboard.services.searching import Look, look_for_marker
@@ -107,27 +109,22 @@ def settle_unknown(operation: Operation) -> None:
 
 def settle_by_hand(operation: Operation, *, actor: User, launched: bool, note: str, key: str = "") -> Operation:
     """A person looked at Docusign and says what happened. Raises Refused when it is no longer open."""
-    operation.refresh_from_db()
-    wanted = State.CONFIRMED if launched else State.REJECTED
-    if key and operation.settle_key == key:
-        return operation
-    if operation.state not in (State.UNKNOWN, State.NEEDS_PERSON):
-        raise Refused(f"This is already settled: {operation.look.label.lower()}.")
     said = "happened" if launched else "did not happen"
-    outcome = Outcome(
-        wanted,
-        f"{SETTLED_BY.format(actor)} {said}.",
-        reason=note.strip(),
-        columns={"settle_key": key},
-        detail={"found": said, "was": operation.state},
-    )
-    with before_sending():
-        is_mine = move(operation, outcome, action="operation.settled_by_hand", actor=actor)
-    if not is_mine:
-        operation.refresh_from_db()
+    with before_sending(), transaction.atomic():
+        lock_mirror(operation.account_id)  # a worker that only looks at it meanwhile does not take the finding away
+        operation.refresh_from_db(from_queryset=Operation.objects.select_for_update())
         if key and operation.settle_key == key:
-            return operation  # the same form, sent twice at once
-        raise Refused(f"This was settled meanwhile: {operation.look.label.lower()}.")
+            return operation
+        if operation.state not in (State.UNKNOWN, State.NEEDS_PERSON):
+            raise Refused(f"This is already settled: {operation.look.label.lower()}.")
+        outcome = Outcome(
+            State.CONFIRMED if launched else State.REJECTED,
+            f"{SETTLED_BY.format(actor)} {said}.",
+            reason=note.strip(),
+            columns={"settle_key": key},
+            detail={"found": said, "was": operation.state},
+        )
+        move(operation, outcome, action="operation.settled_by_hand", actor=actor)
     return operation
 
 
@@ -158,10 +155,10 @@ def _settle_trigger(operation: Operation, membership: Membership) -> None:
     elif look.result == Look.INCOMPLETE:
         _wait(operation, CHECKED_AT.format(look.at))
     else:
-        _absent(operation, membership, look.at)
+        _absent(operation, look.at)
 
 
-def _absent(operation: Operation, membership: Membership, now: datetime) -> None:
+def _absent(operation: Operation, now: datetime) -> None:
     """A complete list that began `now` did not show it: count that, and decide once it counts enough."""
     earliest = (operation.sent_at or now) + SETTLE_AFTER
     if now < earliest:
@@ -176,18 +173,23 @@ def _absent(operation: Operation, membership: Membership, now: datetime) -> None
         _wait(operation, ABSENT.format(now), at_least=BETWEEN_LOOKS, **columns)
     elif restores.needs_a_person(operation):
         move(operation, Outcome(State.NEEDS_PERSON, RESTORED, columns=columns))
-    elif membership.account.resend_allowed is None:
+    elif (is_allowed := _resend_allowed(operation)) is None:
         move(operation, Outcome(State.NEEDS_PERSON, NAME_UNPROVEN, columns=columns))
-    elif not membership.account.resend_allowed:
+    elif not is_allowed:
         move(operation, Outcome(State.NEEDS_PERSON, NAME_CHANGED, columns=columns))
     elif operation.resends >= MAX_RESENDS:
         sentence = RESENDS_USED.format(operation.resends + 1)
         move(operation, Outcome(State.NEEDS_PERSON, sentence, columns=columns))
     else:
-        _plan_again(operation, membership)
+        _plan_again(operation)
 
 
-def _plan_again(operation: Operation, membership: Membership) -> None:
+def _resend_allowed(operation: Operation) -> bool | None:
+    """Whether a list without the name proves anything, as known now: another trigger may have shown it during the look (U-4)."""
+    return Account.objects.values_list("resend_allowed", flat=True).get(pk=operation.account_id)
+
+
+def _plan_again(operation: Operation) -> None:
     columns = {
         "resends": operation.resends + 1,
         "absent_looks": 0,
@@ -197,7 +199,7 @@ def _plan_again(operation: Operation, membership: Membership) -> None:
     }
     sentence = "It is surely not at Docusign, so it is sent again."
     if move(operation, Outcome(State.PLANNED, sentence, columns=columns)):
-        _send_planned(operation, membership)
+        _send_planned(operation, _membership_of(operation))  # who may have been switched off during the look
 
 
 def _is_of_batch(operation: Operation) -> bool:
@@ -240,7 +242,7 @@ def _settle_action(operation: Operation, membership: Membership) -> None:
         if move(
             operation, Outcome(State.PLANNED, "It had no effect, so it is sent again.", columns={"next_check_at": None})
         ):
-            _send_planned(operation, membership)
+            _send_planned(operation, _membership_of(operation))
     elif age < SETTLE_AFTER:
         _wait(operation, operation.message)
     elif operation.kind in GOALS and reading.verdict == Verdict.SILENT:

@@ -27,11 +27,12 @@ from dashboard.services.timings import (
     WORKER_DEADLINE_SECONDS,
 )
 from dashboard.services.triggers import ANOTHER_FORM, first_result
-from dashboard.services.visibility import is_connected
+from dashboard.services.visibility import is_connected, may_still_act
 
 State = OperationState
 Kind = OperationKind
 TOO_LATE = "It is too late to undo: the cancel was sent already."
+NOT_SENT = "There is nothing to undo, since nothing was sent. {}"
 TOO_LATE_FOR_NOW = "This cancel does not wait any more: {}."
 UNDONE = "Undone before anything was sent."
 GONE = "Docusign does not show you this instance any more. Nothing was sent."
@@ -93,8 +94,16 @@ def undo_cancel(operation: Operation, *, membership: Membership) -> Operation:
             operation, Outcome(State.WITHDRAWN, UNDONE), action="instance.cancel_undone", actor=membership.user
         )
     if not is_undone:
-        raise Refused(TOO_LATE)
+        operation.refresh_from_db()
+        if operation.state == State.WITHDRAWN:
+            return operation  # another tab was quicker
+        raise Refused(NOT_SENT.format(operation.message) if is_unsent(operation) else TOO_LATE)
     return operation
+
+
+def is_unsent(operation: Operation) -> bool:
+    """Whether it has ended without ever being sent."""
+    return operation.state == State.REJECTED and not operation.attempts
 
 
 def send_now(operation: Operation, *, membership: Membership) -> Operation:
@@ -152,6 +161,8 @@ def _send(operation: Operation, membership: Membership, *, deadline: float) -> N
     why = {Verdict.REACHED: ALREADY, Verdict.DENIED: GONE, Verdict.TOO_LATE: reading.too_late}.get(reading.verdict)
     with transaction.atomic():
         reading.apply()
+        if not why and not may_still_act(membership):
+            why = ROLE_TAKEN
         if why:
             move(operation, Outcome(State.REJECTED, why))
             return

@@ -56,6 +56,11 @@ def is_connected(membership: Membership) -> bool:
     )
 
 
+def may_still_act(membership: Membership) -> bool:
+    """Whether the person may do more than look, as the database has it now: asked after a call that took its time."""
+    return Membership.objects.filter(pk=membership.pk, is_active=True).exclude(role=Role.VIEWER).exists()
+
+
 def sees_anything(membership: Membership) -> bool:
     return is_connected(membership) and membership.rights in (Rights.OWN, Rights.MANAGE)
 

@@ -139,8 +139,10 @@ def with_ways(request: PersonRequest, line: workflow_lists.WorkflowLine) -> dict
 @require_POST
 def refresh_all(request: PersonRequest) -> HttpResponse:
     """Ask for this person's own sync now; the worker does it, so the page does not wait."""
-    due.refresh_now(request.membership)
-    messages.info(request, "Docusign is being read. The page shows it as soon as it is there.")
+    if due.refresh_now(request.membership):
+        messages.info(request, "Docusign is being read. The page shows it as soon as it is there.")
+    else:
+        messages.info(request, "Docusign was read only moments ago; the page shows what it said.")
     return htmx.done(request, local_path(request.GET.get("next") or reverse("workflows")), "mirrorAsked")
 
 

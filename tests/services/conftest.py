@@ -14,7 +14,26 @@ from tests import filled_mirror
 from tests.services.bulk import ShiftingFlag, Worker, sheet_batch, started
 from tests.services.form_values import inputs_for, new_key
 
-__all__ = ["inputs_for", "new_key"]
+__all__ = ["Meanwhile", "inputs_for", "new_key"]
+Meanwhile = Callable[[Any, str, Callable[[], object]], None]
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """What another process does in the midst of a deed: right after the next call of a function in a module, once."""
+
+    def let(module: Any, name: str, happen: Callable[[], object]) -> None:
+        function = getattr(module, name)
+
+        def then_it_happens(*args: Any, **options: Any) -> Any:
+            monkeypatch.setattr(module, name, function)
+            result = function(*args, **options)
+            happen()
+            return result
+
+        monkeypatch.setattr(module, name, then_it_happens)
+
+    return let
 
 
 @pytest.fixture

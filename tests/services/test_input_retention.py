@@ -24,7 +24,7 @@ from dashboard.models import (
     Preset,
     Workflow,
 )
-from dashboard.services import batches, findable, input_retention, refreshes, sheet_purge
+from dashboard.services import batches, findable, input_erasure, input_retention, refreshes, sheet_purge
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
 from tests.factories import (
@@ -179,6 +179,27 @@ def test_a_retry_that_waits_for_a_second_person_keeps_its_inputs_until_its_time_
     assert kept() == 1
     Approval.objects.filter(pk=asked.pk).update(expires_at=timezone.now())
     assert kept() == 0
+
+
+def test_days_that_are_made_longer_during_a_turn_hold_from_then_on(
+    ended: Ended, workflow: Workflow, admin: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V-4: what was erased cannot be brought back, so the turn goes by what the person was just told."""
+    rows = [ended(days_ago) for days_ago in (20, 10)]
+    input_retention.set_days(workflow, 1, membership=admin)
+    monkeypatch.setattr(input_retention, "AT_ONCE", 1)
+
+    def erase(ids: list[Any], at: Any) -> int:
+        input_retention.set_days(workflow, 365, membership=admin)
+        return input_erasure.erase(ids, at)
+
+    monkeypatch.setattr(input_retention, "erase", erase)
+    assert input_retention.purge() == 1
+    monkeypatch.undo()
+    assert sorted(has_inputs(*rows)) == [False, True]
+    input_retention.set_days(workflow, 5, membership=admin)
+    input_retention.purge()
+    assert has_inputs(*rows) == [False, False]
 
 
 def test_presets_go_only_where_the_workflow_has_a_time_of_its_own(workflow: Workflow, admin: Membership) -> None:

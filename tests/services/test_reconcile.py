@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db.models import F
 
 from dashboard.models import Account, AuditEntry, Connection, Instance, Membership, Operation, Rights
-from dashboard.services import operations, worker_jobs
+from dashboard.services import operations, reconcile, worker_jobs
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
-from tests.services.conftest import new_key
+from tests.services.conftest import Meanwhile, new_key
 
 Trigger = Callable[..., Operation]
 Posts = Callable[[], list[dict[str, Any]]]
@@ -247,6 +248,29 @@ def test_a_person_settles_by_hand(
     assert [(entry.reason, entry.actor_name) for entry in entries] == [("Looked in Docusign", "Ada Admin")]
     with pytest.raises(Refused, match="already settled"):
         operations.settle_by_hand(operation, actor=ada.user, launched=not launched, note="", key=new_key())
+    assert len(posts()) == 1
+
+
+def test_a_finding_holds_though_the_worker_looks_at_the_same_moment(
+    lost: Callable[..., Operation], ada: Membership, meanwhile: Meanwhile
+) -> None:
+    """U-11: who looked in Docusign is not told that somebody else settled it while nobody did."""
+    operation = lost(happened=True)
+    looks = Operation.objects.filter(pk=operation.pk)
+    meanwhile(reconcile, "before_sending", lambda: looks.update(fence=F("fence") + 1))
+    operations.settle_by_hand(operation, actor=ada.user, launched=True, note="Looked in Docusign", key=new_key())
+    assert operation.state == "confirmed"
+
+
+def test_what_another_trigger_shows_about_names_during_the_look_counts(
+    lost: Callable[..., Operation], hours: Hours, ada: Membership, posts: Posts, meanwhile: Meanwhile
+) -> None:
+    """U-4: a list without the name proves nothing any more, so nothing is sent again."""
+    operation = lost(happened=False)
+    assert hours.work(operation, seconds=62) == "unknown"
+    accounts = Account.objects.filter(pk=ada.account_id)
+    meanwhile(reconcile, "look_for_marker", lambda: accounts.update(resend_allowed=False))
+    assert hours.work(operation, seconds=60) == "needs_person"
     assert len(posts()) == 1
 
 

@@ -8,10 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from dashboard.models import Account, AuditEntry, Connection, Membership, Rights, Role, SetupCode, User
-from dashboard.services import setup, sign_in
-from dashboard.services.accounts import default_role
+from dashboard.services import accounts, setup, sign_in
+from dashboard.services.accounts import NamedAccount, default_role
 from dashboard.services.errors import DocusignUnavailable, SignInRefused
 from maestro_api.simulator import Simulator
 from maestro_api.simulator.messages import SimRequest
@@ -227,6 +228,15 @@ def test_somebody_switched_off_does_not_come_in(simulator: Simulator) -> None:
     User.objects.update(is_active=False)
     with pytest.raises(sign_in.Stranger, match="switched off"):
         come_in(simulator, "Ada Admin")
+
+
+def test_who_is_switched_off_during_the_sign_in_stays_so(simulator: Simulator) -> None:
+    membership = come_in(simulator, "Ada Admin").user.memberships.get(is_default=True)
+    Membership.objects.filter(pk=membership.pk).update(is_active=False, barred_at=timezone.now())
+    named = NamedAccount(id=str(membership.account_id), name=membership.account.name, is_default=True)
+    accounts.store_memberships(membership.user, [named])
+    membership.refresh_from_db()
+    assert not membership.is_active
 
 
 def test_tokens_are_sealed_in_the_database(simulator: Simulator) -> None:

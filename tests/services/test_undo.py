@@ -21,7 +21,7 @@ from dashboard.services import operations, undo
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
 from tests.factories import person
-from tests.services.conftest import new_key
+from tests.services.conftest import Meanwhile, new_key
 
 State = OperationState
 Posts = Callable[[], list[dict[str, Any]]]
@@ -104,49 +104,31 @@ def test_sending_now_does_not_wait_and_sends_once(
     assert len(posts()) == 1
 
 
-@pytest.fixture
-def while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """What happens elsewhere between the look of a click at the instance and what the click makes of it."""
-
-    def let(happen: Callable[[], object]) -> None:
-        look = undo.read_back
-
-        def then_it_happens(*args: Any, **options: Any) -> Any:
-            reading = look(*args, **options)
-            monkeypatch.setattr(undo, "read_back", look)
-            happen()
-            return reading
-
-        monkeypatch.setattr(undo, "read_back", then_it_happens)
-
-    return let
-
-
 def test_who_sends_it_now_is_told_what_the_quicker_one_found(
-    planned: Operation, instance: Instance, ada: Membership, simulator: Simulator, while_it_is_read: Any, posts: Posts
+    planned: Operation, instance: Instance, ada: Membership, simulator: Simulator, meanwhile: Meanwhile, posts: Posts
 ) -> None:
     """U-6: not "sent" where the worker found that it has ended."""
     simulator.set_instance(str(instance.pk), status="completed")
-    while_it_is_read(lambda: operations.settle_unknown(Operation.objects.get(pk=planned.pk)))
+    meanwhile(undo, "read_back", lambda: operations.settle_unknown(Operation.objects.get(pk=planned.pk)))
     result = undo.send_now(planned, membership=ada)
     assert (result.state, len(posts())) == (State.REJECTED, 0)
     assert result.message == "Too late: it is completed. Nothing was changed."
 
 
 def test_who_sends_it_now_is_told_that_it_was_undone_in_the_same_moment(
-    planned: Operation, ada: Membership, while_it_is_read: Any, posts: Posts
+    planned: Operation, ada: Membership, meanwhile: Meanwhile, posts: Posts
 ) -> None:
     other_tab = Operation.objects.get(pk=planned.pk)
-    while_it_is_read(lambda: undo.undo_cancel(other_tab, membership=ada))
+    meanwhile(undo, "read_back", lambda: undo.undo_cancel(other_tab, membership=ada))
     result = undo.send_now(planned, membership=ada)
     assert (result.state, result.message, len(posts())) == (State.WITHDRAWN, undo.UNDONE, 0)
 
 
 def test_while_a_click_sends_it_the_worker_does_not_look_at_it(
-    planned: Operation, ada: Membership, while_it_is_read: Any
+    planned: Operation, ada: Membership, meanwhile: Meanwhile
 ) -> None:
     due: list[int] = []
-    while_it_is_read(lambda: due.append(len(operations.due())))
+    meanwhile(undo, "read_back", lambda: due.append(len(operations.due())))
     undo.send_now(planned, membership=ada)
     assert due == [0]
 
@@ -172,6 +154,47 @@ def test_the_state_is_read_again_just_before_sending(
     assert planned.message == "Too late: it is completed. Nothing was changed."
     instance.refresh_from_db()
     assert instance.status == InstanceState.COMPLETED
+
+
+def test_who_was_switched_off_during_the_look_cancels_nothing(
+    planned: Operation, ada: Membership, clock: Any, posts: Posts, meanwhile: Meanwhile
+) -> None:
+    """V-5: whether somebody may still act is asked after the look, however long that took."""
+    others = Membership.objects.filter(pk=ada.pk)
+    meanwhile(undo, "read_back", lambda: others.update(is_active=False))
+    work(clock, seconds=12)
+    planned.refresh_from_db()
+    assert (planned.state, planned.message, len(posts())) == (State.REJECTED, undo.ROLE_TAKEN, 0)
+
+
+def test_undoing_in_two_tabs_at_once_is_told_as_undone_in_both(
+    planned: Operation, ada: Membership, meanwhile: Meanwhile
+) -> None:
+    other_tab = Operation.objects.get(pk=planned.pk)
+    meanwhile(undo, "before_sending", lambda: undo.undo_cancel(other_tab, membership=ada))
+    assert undo.undo_cancel(planned, membership=ada).state == State.WITHDRAWN
+
+
+def test_undoing_what_was_given_up_says_that_nothing_was_sent(
+    planned: Operation, instance: Instance, ada: Membership, clock: Any, simulator: Simulator
+) -> None:
+    """The window ended on an instance that had ended by itself: there is nothing to undo, and "sent already" would be untrue."""
+    simulator.set_instance(str(instance.pk), status="completed")
+    work(clock, seconds=12)
+    with pytest.raises(Refused, match=r"nothing was sent\. Too late: it is completed"):
+        undo.undo_cancel(planned, membership=ada)
+
+
+def test_what_a_cancel_waited_for_is_not_said_any_more_while_it_is_sent(
+    planned: Operation, clock: Any, simulator: Simulator, meanwhile: Meanwhile
+) -> None:
+    simulator.set_faults([{"match": {"method": "GET"}, "do": {"status": 503}}])
+    work(clock, seconds=12)
+    simulator.set_faults([])
+    said: list[str] = []
+    meanwhile(undo, "claim_planned", lambda: said.append(Operation.objects.get(pk=planned.pk).message))
+    work(clock, seconds=90)
+    assert said == [""]
 
 
 def test_a_second_cancel_of_the_same_instance_is_refused(

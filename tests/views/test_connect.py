@@ -184,6 +184,8 @@ def test_a_dead_event_can_be_put_back_by_an_admin(admin: Membership, operator: M
     assert list(Delivery.objects.order_by("pk").values_list("state", flat=True)) == ["waiting", "dead"]
     assert "can still not be used" in text_of(client)
     assert actions() == ["connect.replayed", "connect.replayed"]
+    client.post(reverse("connect-replay", args=[good.pk]))  # from a page that still offers it
+    assert "neither left alone nor unreadable any more" in text_of(client)
     assert signed_in(operator).post(reverse("connect-replay", args=[good.pk])).status_code == 403
 
 

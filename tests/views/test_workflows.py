@@ -1,6 +1,7 @@
 """Workflows: the list, one of them, refresh, pause and resume."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dashboard.models import AuditEntry, InstanceState, Membership, Operation, Workflow, WorkflowState
+from dashboard.models import AccountSync, AuditEntry, InstanceState, Membership, Operation, Workflow, WorkflowState
 from maestro_api.simulator import Simulator
 from tests.factories import ContractFactory, InstanceFactory, WorkflowFactory, lists
 from tests.forms.test_trigger import named
@@ -135,9 +136,14 @@ def test_pages_ask_docusign_nothing(browser_of_ada: Client, workflow: Workflow, 
 
 def test_refresh_of_everything_is_queued_and_returns_at_once(browser_of_ada: Client, simulator: Simulator) -> None:
     simulator.clear_ledger()
-    answer = browser_of_ada.post(f"{reverse('workflows-refresh')}?next=/instances/")
-    assert answer.headers["Location"] == "/instances/"
+    url = f"{reverse('workflows-refresh')}?next=/instances/"
+    answer = browser_of_ada.post(url, follow=True)
+    assert answer.redirect_chain == [("/instances/", 302)]
     assert simulator.ledger() == []
+    assert "read only moments ago" in answer.content.decode()
+    Membership.objects.update(synced_at=timezone.now() - timedelta(minutes=1))
+    AccountSync.objects.update(recent_at=timezone.now() - timedelta(minutes=1), full_at=None)
+    assert "Docusign is being read" in browser_of_ada.post(url, follow=True).content.decode()
 
 
 def test_refresh_of_one_workflow_reads_it_now(browser_of_ada: Client, workflow: Workflow, simulator: Simulator) -> None:
