@@ -104,6 +104,7 @@ def _act(
             raise Refused(ANOTHER_FORM)
         return winner
     carry_out(operation, membership, deadline=CLICK_DEADLINE_SECONDS)
+    operation.refresh_from_db()  # where it took longer than its lease, the worker may have found out more
     return operation
 
 

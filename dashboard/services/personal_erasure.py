@@ -107,6 +107,7 @@ def erase_mentions(text: str) -> Erased:
     for account in Account.objects.filter(pk__in=found.accounts()).order_by("pk"):
         with transaction.atomic():
             lock_mirror(account.pk)
+            _refuse_open(found)  # one of them may just have been opened again
             mine = _erase_in(account, found)
             if mine:
                 audit.record("person.erased", actor=None, account=account, detail={"rows": mine})

@@ -154,9 +154,8 @@ def delete_preset(preset: Preset, *, membership: Membership) -> None:
     """For everybody who used it; written down when it was shared."""
     refuse_strangers(preset, membership)
     with transaction.atomic():
-        if preset.is_shared:
+        if Preset.objects.filter(pk=preset.pk).delete()[0] and preset.is_shared:
             _record("preset.deleted", preset, membership)
-        Preset.objects.filter(pk=preset.pk).delete()
 
 
 def lockable_names(values: dict[str, Any], contract: Contract | None) -> list[str]:

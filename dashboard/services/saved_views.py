@@ -115,9 +115,8 @@ def delete_view(view: SavedView, membership: Membership) -> None:
     """For everybody who used it; written down when it was shared."""
     refuse_strangers(view, membership)
     with transaction.atomic():
-        if view.is_shared:
+        if SavedView.objects.filter(pk=view.pk).delete()[0] and view.is_shared:
             _record("view.deleted", view, membership)
-        SavedView.objects.filter(pk=view.pk).delete()
 
 
 def refuse_strangers(view: SavedView, membership: Membership) -> None:

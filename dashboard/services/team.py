@@ -40,7 +40,9 @@ def change_role(membership: Membership, *, actor: User, role: Role) -> Membershi
         before = Role(membership.role)
         if before == role:
             return membership
-        if is_last_admin(membership):
+        if not membership.is_active:
+            refusal = f"{membership.user} does not belong to {membership.account} any more."
+        elif is_last_admin(membership):
             refusal = f"{membership.user} is the last admin of {membership.account}. Make somebody else an admin first."
         else:
             Membership.objects.filter(pk=membership.pk).update(role=role)

@@ -198,6 +198,22 @@ def test_a_value_that_may_still_be_sent_stays_with_everything_else(admin: Member
     assert row.trigger_inputs == {"Email": JO}
 
 
+def test_a_row_that_is_opened_again_during_the_erasing_stays_with_everything_else(
+    admin: Membership, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = InstanceFactory(workflow=workflow, trigger_inputs={"Email": JO})
+    item = row_of(admin, workflow, BatchState.DONE)
+
+    def lock(account_id: Any) -> None:
+        Batch.objects.filter(pk=item.batch_id).update(state=BatchState.RUNNING)
+
+    monkeypatch.setattr(personal_erasure, "lock_mirror", lock)
+    with pytest.raises(Refused, match="in 1 row of files"):
+        personal_erasure.erase_mentions(JO)
+    row.refresh_from_db()
+    assert row.trigger_inputs == {"Email": JO}
+
+
 def delivered(workflow: Workflow, body: bytes, state: str = Delivery.State.APPLIED) -> Delivery:
     return Delivery.objects.create(
         account=workflow.account,

@@ -20,7 +20,7 @@ from dashboard.models import (
     ViewUse,
     Workflow,
 )
-from dashboard.services import visibility
+from dashboard.services import saved_views, visibility
 from tests.factories import InstanceFactory, WorkflowFactory, lists, person
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +143,8 @@ def test_a_shared_view_is_changed_by_its_owner_or_an_admin_only(
         assert "Oskar Operator or an admin can change it." in answer.content.decode()
     assert SavedView.objects.get().name == "Failed ones"
     assert signed_in(admin).post(url, data).status_code == 302
+    if deed == "delete":
+        saved_views.delete_view(view, admin)  # from another tab: it is written down once
     assert deeds() == ["view.changed" if deed == "change" else "view.deleted"]
 
 

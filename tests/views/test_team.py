@@ -109,6 +109,14 @@ def test_an_admin_who_left_or_was_switched_off_does_not_count(admin: Membership,
         team.change_role(admin, actor=admin.user, role=Role.VIEWER)
 
 
+def test_who_was_switched_off_meanwhile_gets_no_role(admin: Membership, viewer: Membership) -> None:
+    Membership.objects.filter(pk=viewer.pk).update(is_active=False)
+    with pytest.raises(Refused, match="does not belong to"):
+        team.change_role(viewer, actor=admin.user, role=Role.OPERATOR)
+    viewer.refresh_from_db()
+    assert viewer.role == Role.VIEWER
+
+
 def test_the_same_role_again_is_no_change_and_no_entry(admin: Membership, viewer: Membership) -> None:
     team.change_role(viewer, actor=admin.user, role=Role.VIEWER)
     assert not AuditEntry.objects.exists()
