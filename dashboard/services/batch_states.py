@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from dashboard.models import (
     UNDER_WAY_ITEMS,
+    AuditEntry,
     Batch,
     BatchItem,
     BatchState,
@@ -41,6 +42,7 @@ AGAIN: dict[str, Any] = {
     "message": "",
     "settled_at": None,
 }
+WORDS = ("batch.confirmed", "batch.retried", "batch.stopped", "batch.undone")
 OPEN_ITEMS = (ItemState.WAITING, *UNDER_WAY_ITEMS)
 NOT_THEIRS = "Only {} or an admin can do this."
 WRONG_STATE = "This bulk run is {}, so that is not possible any more."
@@ -72,14 +74,17 @@ def drop_unconfirmed(rows: QuerySet[Batch]) -> int:
 
 
 def pause(batch: Batch, *, membership: Membership) -> Batch:
-    """Send nothing more until somebody resumes it; the call in flight goes on. Raises Refused."""
+    """Send nothing more until somebody resumes it; the call in flight goes on. Raises Refused.
+
+    It wins over the hold that would end by itself at the next sign-in.
+    """
     _refuse_others(batch, membership)
     message = PAUSED.format(membership.user)
     return _changed(
         batch,
         "batch.paused",
         membership.user,
-        Q(state=State.RUNNING),
+        Q(state=State.RUNNING) | Q(state=State.PAUSED, hold=Hold.RECONNECT),
         state=State.PAUSED,
         hold=Hold.PERSON,
         message=message,
@@ -115,15 +120,22 @@ def hold(batch: Batch, hold: Batch.Hold | str, message: str, drift: Sequence[str
 
 
 def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
-    """Send nothing more, for good: what waits is not sent, what is under way is still settled. Raises Refused (U-8)."""
+    """Send nothing more, for good: what waits is not sent, what is under way is still settled. Raises Refused (U-8).
+
+    What has ended or is about to stays as it is; `last_word` says how it came to that.
+    """
     _refuse_others(batch, membership)
-    batch.refresh_from_db()
-    if batch.state in (State.STOPPING, State.DONE):
-        return batch
     running = Q(state__in=(State.PLANNED, State.RUNNING, State.PAUSED))
     with before_sending(), transaction.atomic():
-        columns = {"state": State.STOPPING, "hold": Hold.NONE, "drift": [], "next_send_at": timezone.now()}
-        _changed(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns)
+        columns: dict[str, Any] = {
+            "state": State.STOPPING,
+            "hold": Hold.NONE,
+            "drift": [],
+            "next_send_at": timezone.now(),
+        }
+        if not _change(batch, "batch.stopped", membership.user, running, reason=reason.strip(), **columns):
+            batch.refresh_from_db()
+            return batch
         second_person.end_request(batch, by=membership.user)
         _leave_waiting(batch, STOPPED)
     wind_up(batch)
@@ -131,8 +143,15 @@ def stop(batch: Batch, *, membership: Membership, reason: str = "") -> Batch:
     return batch
 
 
+def last_word(batch: Batch) -> str:
+    """What a person said of it last: "confirmed", "retried", "stopped" or "undone"; a run that ended without one of the last two
+    came to its end by itself."""
+    said = AuditEntry.objects.filter(account_id=str(batch.account_id), object_id=str(batch.pk), action__in=WORDS)
+    return (said.order_by("-seq").values_list("action", flat=True).first() or "").removeprefix("batch.")
+
+
 def undo(batch: Batch, *, membership: Membership) -> Batch:
-    """Within the undo window: nothing was sent, and nothing will be. Raises Refused."""
+    """Within the undo window: nothing was sent, and nothing will be. Once it is undone there is nothing to do. Raises Refused."""
     _refuse_others(batch, membership)
     with before_sending(), transaction.atomic():
         lock_mirror(batch.account_id)  # what takes a slot waits for it too, so "in time" is said of this very moment
@@ -144,7 +163,11 @@ def undo(batch: Batch, *, membership: Membership) -> Batch:
             {"state": State.DONE, "ended_at": now} if is_idle else {"state": State.STOPPING, "next_send_at": now}
         )
         if not _change(batch, "batch.undone", membership.user, in_time, hold=Hold.NONE, message=UNDONE, **over):
-            raise Refused(TOO_LATE_TO_UNDO)
+            batch.refresh_from_db()
+            is_over = batch.state in (State.STOPPING, State.DONE)
+            if is_over and last_word(batch) == "undone":
+                return batch
+            raise Refused(WRONG_STATE.format(batch.look.label.lower()) if is_over else TOO_LATE_TO_UNDO)
         _leave_waiting(batch, UNDONE)
     batch.refresh_from_db()
     return batch

@@ -18,7 +18,7 @@ from dashboard.forms.confirm import ConfirmForm
 from dashboard.models import Batch, ItemState
 from dashboard.permissions import requires
 from dashboard.person import PersonRequest
-from dashboard.services import batch_progress, batch_results, batches, second_person
+from dashboard.services import batch_progress, batch_results, batch_states, batches, second_person
 from dashboard.services.batch_progress import Retry
 from dashboard.services.batch_results import Results
 from dashboard.services.errors import Refused
@@ -28,6 +28,10 @@ from dashboard.views.questions import Question, answer
 from dashboard.wording import plural
 
 EVENT = "batchAdvanced"
+STOPS = {
+    "stopped": "Stopped. Nothing more is sent.",
+    "undone": "It had been undone before, so nothing was stopped. Nothing more is sent.",
+}
 CHUNKS = {"csv": batch_results.csv_chunks, "xlsx": batch_results.xlsx_chunks}
 
 
@@ -87,7 +91,7 @@ def stop(request: PersonRequest, batch_id: str) -> HttpResponse:
 
     def act(cleaned: dict[str, Any]) -> str:
         batches.stop(batch, membership=request.membership, reason=cleaned["reason"])
-        return "Stopped. Nothing more is sent."
+        return STOPS.get(batch_states.last_word(batch), "It had ended by itself before, so nothing was stopped.")
 
     return answer(request, question, form, act, _tell)
 

@@ -23,7 +23,7 @@ from dashboard.models import (
     Role,
     Workflow,
 )
-from dashboard.services import batch_results
+from dashboard.services import batch_results, batch_states
 from dashboard.services.exports import BrokenOff
 from tests.bulk_runs import HOSTILE, body, filled, page_of
 from tests.factories import BatchFactory, BatchItemFactory, WorkflowFactory, lists, person
@@ -109,6 +109,32 @@ def test_stopping_twice_is_as_good_as_once(visitor: Client, batch: Batch, workfl
     data = {"key": visitor.get(url).context["form"]["key"].value(), "reason": ""}
     assert [visitor.post(url, data).status_code for _ in range(2)] == [302, 302]
     assert AuditEntry.objects.filter(action="batch.stopped").count() == 1
+
+
+def test_a_stop_is_told_again_and_what_ended_by_itself_is_not_called_stopped(
+    visitor: Client, batch: Batch, workflow: Workflow
+) -> None:
+    """U-7, U-8: everything was sent while the question was open; after a real stop the same form gives the first result."""
+    filled(batch, workflow, confirmed=3)
+    url = page_of(batch, "batch-stop")
+    data = {"key": visitor.get(url).context["form"]["key"].value(), "reason": ""}
+    batch_states.finish(batch)
+    said = visitor.post(url, data, follow=True).content.decode()
+    assert "It had ended by itself before, so nothing was stopped." in said
+    assert "Stopped. Nothing more is sent." not in said
+    Batch.objects.filter(pk=batch.pk).update(state="running")
+    for _ in range(2):
+        assert "Stopped. Nothing more is sent." in visitor.post(url, data, follow=True).content.decode()
+
+
+def test_a_stop_after_an_undo_says_so(visitor: Client, batch: Batch, workflow: Workflow) -> None:
+    filled(batch, workflow, waiting=2)
+    Batch.objects.filter(pk=batch.pk).update(starts_at=timezone.now() + timedelta(seconds=30))
+    url = page_of(batch, "batch-stop")
+    data = {"key": visitor.get(url).context["form"]["key"].value(), "reason": ""}
+    visitor.post(page_of(batch, "batch-undo"))
+    assert "It had been undone before" in visitor.post(url, data, follow=True).content.decode()
+    assert not AuditEntry.objects.filter(action="batch.stopped").exists()
 
 
 def test_a_form_without_its_key_stops_nothing(visitor: Client, batch: Batch) -> None:
