@@ -2,10 +2,8 @@
 
 from django import forms
 
-from dashboard.forms.confirm import MAX_REASON, ConfirmForm
+from dashboard.forms.confirm import MAX_REASON, ConfirmForm, SeenForm
 from dashboard.forms.strict import StrictForm
-
-LOST_LIST = {"required": "The form lost which list it was about. Load the page again."}
 
 
 def _note(label: str, hint: str, required: str = "") -> forms.CharField:
@@ -23,16 +21,6 @@ class AskForm(ConfirmForm):
     """Ask for a second person."""
 
     reason = _note("Reason", "The second person decides by it. It is kept in the audit.", "Write why it shall be done.")
-
-
-class SeenForm(ConfirmForm):
-    """About exactly the list that the page showed."""
-
-    seen = forms.RegexField(
-        regex=r"\A[0-9a-f]{64}\Z",
-        widget=forms.HiddenInput,
-        error_messages={**LOST_LIST, "invalid": LOST_LIST["required"]},
-    )
 
 
 class ApproveForm(SeenForm):

@@ -9,6 +9,7 @@ from django.utils.datastructures import MultiValueDict
 from dashboard.forms.strict import StrictForm
 
 MAX_REASON = 1000
+LOST_LIST = {"required": "The form lost which list it was about. Load the page again."}
 
 
 def new_key() -> str:
@@ -41,6 +42,16 @@ class ConfirmForm(StrictForm):
         show_instead(self, key=new_key())
 
 
+class SeenForm(ConfirmForm):
+    """About exactly the list that the page showed."""
+
+    seen = forms.RegexField(
+        regex=r"\A[0-9a-f]{64}\Z",
+        widget=forms.HiddenInput,
+        error_messages={**LOST_LIST, "invalid": LOST_LIST["required"]},
+    )
+
+
 class CancelForm(ConfirmForm):
     """Cancel an instance, with the reason for the audit."""
 
@@ -57,7 +68,7 @@ class CancelForm(ConfirmForm):
         self.fields["reason"].kind = "kept in the audit, not sent to Docusign"  # type: ignore[attr-defined]  # the word after a label; Django types no own members
 
 
-class BatchForm(CancelForm):
+class BatchForm(SeenForm, CancelForm):
     """Start a bulk run, with the reason for the audit; only a cancel cannot do without one. One that was judged stays as it is."""
 
     def __init__(self, *args: Any, is_required: bool, is_judged: bool = False, **kwargs: Any) -> None:
@@ -68,6 +79,13 @@ class BatchForm(CancelForm):
             reason.help_text = "The list was let go with this reason, so it stays."
         elif not is_required:
             reason.help_text = "May be left out."
+
+    def show_seen(self, seen: str) -> None:
+        """The list that the question shows; none for a question that leads to asking somebody else, who looks at it anew."""
+        if not seen:
+            del self.fields["seen"]
+        self.initial["seen"] = seen
+        show_instead(self, seen=seen)
 
 
 class SettleForm(ConfirmForm):

@@ -67,6 +67,7 @@ CALLS = {OperationKind.TRIGGER: 1, OperationKind.CANCEL: 3, OperationKind.PAUSE:
 """What one item costs: a trigger is one call; a cancel is read before and after, a pause or resume only after."""
 ANOTHER_FORM = "This form was already used for something else; open a new one. Nothing was sent."
 EMPTY = "There is nothing to do in this list: no row of it is ready. Nothing was sent."
+CHANGED = "The list was changed after you were asked. Look at it as it is now, and answer again. Nothing was sent."
 NOT_FROZEN = "This list is not complete yet. Nothing was sent."
 NOT_YOURS = "Only {} can start this bulk run, because it runs with that person's own connection. Nothing was sent."
 NOT_PLANNED = "This bulk run is already {}."
@@ -125,35 +126,30 @@ def create_batch(
     return first
 
 
-def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "") -> Batch:
+def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "", seen: str | None = None) -> Batch:
     """Start it: a cancel after the undo window, everything else at once. Raises Refused, NeedsSecondPerson.
 
-    The same form once more is no second start. It runs with its own person's connection, so that person confirms (V-5).
+    The same form once more is no second start. It runs with its own person's connection, so that person confirms (V-5). `seen` is
+    the digest of the list that this person was asked about: no other one starts.
     """
     batch.refresh_from_db()
     if batch.confirmed_at and batch.confirm_key == key:
         return batch
     if batch.actor_id != membership.user_id or not is_theirs(batch, membership):
         raise Refused(NOT_YOURS.format(batch.actor))
-    if batch.frozen_at is None:
-        raise Refused(NOT_FROZEN)
-    _refuse_unless_planned(batch)
-    number = batch.items.filter(state=ItemState.WAITING).count()
-    if not number:
-        raise Refused(EMPTY)
     with before_sending(), transaction.atomic():
         lock_mirror(batch.account_id)
-        # Under the lock that changes of lists and policies take too: what is weighed here is what starts.
+        # Under the lock that changes of lists and policies take too: what is weighed and counted here is what starts.
+        batch.refresh_from_db()
+        if batch.confirmed_at and batch.confirm_key == key:
+            return batch  # the same form, sent twice at once
+        number = _startable(batch, seen)
         if second_person.is_let_go(batch):
             reason = ""  # that of the list stays: whoever let it go has judged it
         elif policy := second_person.policy_of(batch):
             raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
         if not _confirmed(batch, key, reason.strip() or batch.reason):
-            batch.refresh_from_db()
-            if batch.confirm_key == key:
-                return batch  # the same form, sent twice at once
-            _refuse_unless_planned(batch)
-            raise Refused(EMPTY)
+            raise Refused(EMPTY)  # it was just forgotten, as nobody had started it for long
         if restores.is_older(batch):
             doubt_waiting(batch)
         batch.refresh_from_db()
@@ -167,6 +163,19 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "")
             detail={"kind": batch.kind, "count": number, "workflow": str(batch.workflow or "")},
         )
     return batch
+
+
+def _startable(batch: Batch, seen: str | None) -> int:
+    """How many items start. Raises Refused where nothing can, or the list is not the one that was asked about."""
+    if batch.frozen_at is None:
+        raise Refused(NOT_FROZEN)
+    _refuse_unless_planned(batch)
+    if seen is not None and seen != second_person.digest_of(batch):
+        raise Refused(CHANGED)
+    number = batch.items.filter(state=ItemState.WAITING).count()
+    if not number:
+        raise Refused(EMPTY)
+    return number
 
 
 def _refuse_unless_planned(batch: Batch) -> None:

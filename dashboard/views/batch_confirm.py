@@ -75,11 +75,12 @@ def confirm(request: PersonRequest, batch_id: str) -> HttpResponse:
     )
 
     def question() -> Question:
-        return question_of(batch, batch_preview.preview_of(batch))
+        return _question_about(batch, form)
 
     def act(cleaned: dict[str, Any]) -> Batch:
+        reason = cleaned.get("reason", "")
         return batches.confirm(
-            batch, membership=request.membership, key=cleaned["key"], reason=cleaned.get("reason", "")
+            batch, membership=request.membership, key=cleaned["key"], reason=reason, seen=cleaned["seen"]
         )
 
     return answer(request, question, form, act, started)
@@ -88,13 +89,22 @@ def confirm(request: PersonRequest, batch_id: str) -> HttpResponse:
 def started(request: PersonRequest, _question: Question, _form: ConfirmForm, batch: Batch) -> HttpResponse:
     """On to the page where it can be watched, stopped and, while nothing was sent, undone."""
     wait = round((batch.starts_at - timezone.now()).total_seconds()) if batch.starts_at else 0
-    if wait > 0:
-        messages.info(
-            request, f"{batch.name}: nothing is sent for {plural(wait, 'second')}. Until then you can undo it."
-        )
+    if batch.state in (BatchState.STOPPING, BatchState.DONE):  # the same form once more, after the end
+        said = "started before. Here is what came of it."
+    elif wait > 0:
+        said = f"nothing is sent for {plural(wait, 'second')}. Until then you can undo it."
     else:
-        messages.info(request, f"{batch.name}: started.")
+        said = "started."
+    messages.info(request, f"{batch.name}: {said}")
     return htmx.go(request, reverse("batch", args=[batch.pk]))
+
+
+def _question_about(batch: Batch, form: BatchForm) -> Question:
+    """The question, whose form says which list it was about."""
+    seen = second_person.digest_of(batch)  # before the list is read: what changes meanwhile is noticed
+    question = question_of(batch, batch_preview.preview_of(batch))
+    form.show_seen("" if question.action_url else seen)
+    return question
 
 
 def question_of(batch: Batch, preview: Preview) -> Question:

@@ -1,11 +1,14 @@
 """Bulk runs that two windows change at once: only what was asked about starts, and each is told what really came of it."""
 
+from uuid import UUID
+
 import pytest
 from django.utils import timezone
 
-from dashboard.models import Account, AuditEntry, Batch, BatchState, ItemState, Membership
-from dashboard.services import batch_states, batches
+from dashboard.models import Account, AuditEntry, Batch, BatchItem, BatchState, ItemState, Membership
+from dashboard.services import batch_states, batches, second_person
 from dashboard.services.errors import Refused
+from dashboard.services.instances import lock_mirror
 from tests.factories import BatchFactory, BatchItemFactory, InstanceFactory, WorkflowFactory
 from tests.services.bulk import cancel_batch
 
@@ -25,6 +28,43 @@ def running(operator: Membership) -> Batch:
     )
     BatchItemFactory(batch=batch, position=1)
     return batch
+
+
+def test_the_count_in_the_audit_is_that_of_the_list_that_starts(
+    frozen: Batch, operator: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A-1: a row was left out by another window just before the lock was taken."""
+
+    def late(account_id: UUID) -> None:
+        BatchItem.objects.filter(batch=frozen, position=1).update(state=ItemState.LEFT_OUT)
+        lock_mirror(account_id)
+
+    monkeypatch.setattr(batches, "lock_mirror", late)
+    batches.confirm(frozen, membership=operator, key="confirm")
+    assert AuditEntry.objects.get(action="batch.confirmed").detail["count"] == 2
+
+
+@pytest.mark.parametrize("change", ["a row left out", "another in its place", "a row renamed"])
+def test_a_list_that_changed_since_the_question_does_not_start(
+    frozen: Batch, operator: Membership, change: str
+) -> None:
+    """U-8: only what was asked about starts; as many rows may be others."""
+    first = BatchItem.objects.filter(batch=frozen, position=1)
+    if change == "another in its place":
+        first.update(state=ItemState.LEFT_OUT)
+    seen = second_person.digest_of(frozen)
+    if change == "a row renamed":
+        first.update(label="Elder")
+    elif change == "a row left out":
+        first.update(state=ItemState.LEFT_OUT)
+    else:
+        first.update(state=ItemState.WAITING)
+        BatchItem.objects.filter(batch=frozen, position=2).update(state=ItemState.LEFT_OUT)
+    with pytest.raises(Refused, match="was changed after you were asked"):
+        batches.confirm(frozen, membership=operator, key="confirm", seen=seen)
+    assert Batch.objects.get().state == BatchState.PLANNED
+    batches.confirm(frozen, membership=operator, key="confirm", seen=second_person.digest_of(frozen))
+    assert batches.confirm(frozen, membership=operator, key="confirm", seen=seen).state == BatchState.RUNNING
 
 
 def test_a_persons_pause_wins_over_the_hold_that_ends_by_itself(running: Batch, operator: Membership) -> None:

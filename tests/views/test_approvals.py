@@ -322,7 +322,9 @@ def test_the_question_of_an_approved_run_shows_the_reason_and_takes_no_other(
 ) -> None:
     Approval.objects.update(state="approved")
     client, confirm = signed_in(requester), reverse("batch-confirm", args=[approval.batch_id])
-    assert "The list was let go with this reason" in client.get(confirm).content.decode()
-    assert client.post(confirm, {"key": key(), "reason": "Another"}).status_code == 302
+    question = client.get(confirm)
+    form = {"key": key(), "seen": question.context["form"]["seen"].value()}
+    assert "The list was let go with this reason" in question.content.decode()
+    assert client.post(confirm, form | {"reason": "Another"}).status_code == 302
     assert (Batch.objects.get().state, Batch.objects.get().reason) == (BatchState.RUNNING, "New suppliers")
-    assert client.post(confirm, {"key": key()}).status_code == 302  # the same form once more (U-7)
+    assert client.post(confirm, form).status_code == 302  # the same form once more (U-7)

@@ -26,6 +26,7 @@ from dashboard.models import (
     Policy,
     Workflow,
 )
+from dashboard.services import batches, second_person
 from tests.factories import BatchFactory, BatchItemFactory, InstanceFactory, WorkflowFactory, lists
 
 CEILING = 34
@@ -60,8 +61,10 @@ def url_of(batch: Batch) -> str:
     return reverse("batch-confirm", args=[batch.pk])
 
 
-def form_of(**values: str) -> dict[str, str]:
-    return {"key": uuid.uuid4().hex, "reason": "Template recalled by Legal", **values}
+def form_of(batch: Batch, **values: str) -> dict[str, str]:
+    """As the question about the list, as it is now, is answered."""
+    seen = second_person.digest_of(batch)
+    return {"key": uuid.uuid4().hex, "seen": seen, "reason": "Template recalled by Legal", **values}
 
 
 def text_of(answer: Any) -> str:
@@ -110,7 +113,8 @@ def test_a_price_beyond_this_hour_says_that_it_goes_on_later(
 
 def test_an_answer_starts_it_once_with_reason_and_audit(console: Client, operator: Membership, seen: Workflow) -> None:
     """A-1, U-7: the second submit of the same form gives the first result."""
-    batch, form = planned(seen, operator), form_of()
+    batch = planned(seen, operator)
+    form = form_of(batch)
     answers = [console.post(url_of(batch), form) for _ in range(2)]
     batch.refresh_from_db()
     assert [answer.headers["Location"] for answer in answers] == [reverse("batch", args=[batch.pk])] * 2
@@ -123,11 +127,45 @@ def test_an_answer_starts_it_once_with_reason_and_audit(console: Client, operato
 
 def test_another_form_after_the_start_changes_nothing(console: Client, operator: Membership, seen: Workflow) -> None:
     batch = planned(seen, operator)
-    console.post(url_of(batch), form_of())
-    answer = console.post(url_of(batch), form_of(reason="Once more"))
+    console.post(url_of(batch), form_of(batch))
+    answer = console.post(url_of(batch), form_of(batch, reason="Once more"))
     assert answer.status_code == 422
     assert "already running" in text_of(answer)
     assert AuditEntry.objects.filter(action="batch.confirmed").count() == 1
+
+
+@pytest.mark.parametrize("is_htmx", [True, False])
+def test_another_list_than_the_question_showed_is_not_started(
+    is_htmx: bool, operator: Membership, seen: Workflow, signed_in: Callable[..., Client]
+) -> None:
+    """U-8: rows came in by another window since; the question comes back about the list as it is now, and can be answered."""
+    batch, browser = planned(seen, operator), signed_in(operator, htmx=is_htmx)
+    stale = form_of(batch)
+    BatchItemFactory(batch=batch, position=8, workflow=seen, instance=InstanceFactory(workflow=seen))
+    answer = browser.post(url_of(batch), stale)
+    text, again = text_of(answer), answer.context["form"]
+    assert answer.status_code == 422
+    assert "The list was changed after you were asked." in text
+    assert "Cancel 8 instances?" in text
+    assert f'name="seen" value="{second_person.digest_of(batch)}"' in text
+    assert Batch.objects.get().state == BatchState.PLANNED
+    fields = {name: again[name].value() for name in ("key", "seen", "reason")}
+    assert browser.post(url_of(batch), fields).status_code == (204 if is_htmx else 302)
+    assert Batch.objects.get().state == BatchState.RUNNING
+    assert AuditEntry.objects.get(action="batch.confirmed").detail["count"] == 8
+
+
+def test_the_same_form_after_the_end_does_not_promise_an_undo(
+    console: Client, operator: Membership, seen: Workflow
+) -> None:
+    """U-7: the first result as it stands now."""
+    batch = planned(seen, operator)
+    form = form_of(batch)
+    assert "Until then you can undo it." in text_of(console.post(url_of(batch), form, follow=True))
+    batches.undo(batch, membership=operator)
+    text = text_of(console.post(url_of(batch), form, follow=True))
+    assert "started before. Here is what came of it." in text
+    assert "Until then you can undo it." not in text
 
 
 def test_once_started_the_question_leads_to_the_run(console: Client, operator: Membership, seen: Workflow) -> None:
@@ -135,12 +173,12 @@ def test_once_started_the_question_leads_to_the_run(console: Client, operator: M
     assert console.get(url_of(batch)).headers["Location"] == reverse("batch", args=[batch.pk])
 
 
-@pytest.mark.parametrize("form", [{"reason": " "}, {"key": "short"}, {"extra": "1"}])
+@pytest.mark.parametrize("form", [{"reason": " "}, {"key": "short"}, {"seen": ""}, {"extra": "1"}])
 def test_an_answer_that_is_not_whole_comes_back(
     form: dict[str, str], console: Client, operator: Membership, seen: Workflow
 ) -> None:
     batch = planned(seen, operator)
-    answer = console.post(url_of(batch), form_of(**form))
+    answer = console.post(url_of(batch), form_of(batch, **form))
     batch.refresh_from_db()
     assert answer.status_code == 422
     assert "Nothing was changed" in text_of(answer)
@@ -154,7 +192,7 @@ def test_in_the_dialog_the_answer_leaves_for_the_page_of_the_run(
     question = browser.get(url_of(batch), headers={"HX-Target": "dialog"})
     assert b"<html" not in question.content
     assert b'hx-target="#dialog"' in question.content
-    answer = browser.post(url_of(batch), form_of())
+    answer = browser.post(url_of(batch), form_of(batch))
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, reverse("batch", args=[batch.pk]))
 
 
@@ -166,14 +204,14 @@ def test_nobody_else_can_answer(
     for membership in (admin, outsider):
         browser = signed_in(membership)
         assert browser.get(url_of(batch)).status_code == 404
-        assert browser.post(url_of(batch), form_of()).status_code == 404
+        assert browser.post(url_of(batch), form_of(batch)).status_code == 404
     batch.refresh_from_db()
     assert batch.state == BatchState.PLANNED
 
 
 def test_a_list_that_is_not_complete_cannot_be_started(console: Client, operator: Membership, seen: Workflow) -> None:
     batch = planned(seen, operator, frozen_at=None)
-    assert console.post(url_of(batch), form_of()).status_code == 404
+    assert console.post(url_of(batch), form_of(batch)).status_code == 404
 
 
 def test_a_trigger_names_count_and_workflow_and_needs_no_reason(
@@ -189,7 +227,7 @@ def test_a_trigger_names_count_and_workflow_and_needs_no_reason(
     assert "Trigger 2 instances of Supplier NDA?" in text
     assert "1 more on the list is not sent" in text
     assert "seconds before the first" not in text
-    assert console.post(url_of(batch), form_of(reason="")).status_code == 302
+    assert console.post(url_of(batch), form_of(batch, reason="")).status_code == 302
     batch.refresh_from_db()
     assert batch.state == BatchState.RUNNING
 
@@ -202,7 +240,7 @@ def test_what_needs_a_second_person_asks_for_one_and_does_not_start(
     text = text_of(console.get(url_of(batch)))
     assert "Ask for a second person" in text
     assert reverse("batch-ask", args=[batch.pk]) in text
-    answer = console.post(url_of(batch), form_of())
+    answer = console.post(url_of(batch), form_of(batch))
     batch.refresh_from_db()
     assert answer.status_code == 422
     assert "needs a second person" in text_of(answer)
@@ -214,7 +252,9 @@ def test_the_question_posts_what_asking_for_a_second_person_takes(
 ) -> None:
     Policy.objects.create(account=seen.account, kind=OperationKind.CANCEL, least_count=5, created_by=admin.user)
     batch = planned(seen, operator)
-    answer = console.post(reverse("batch-ask", args=[batch.pk]), form_of())
+    asked = console.get(url_of(batch)).context["form"]
+    hidden = {field.name: field.value() for field in asked.hidden_fields()}
+    answer = console.post(reverse("batch-ask", args=[batch.pk]), hidden | {"reason": "Template recalled by Legal"})
     approval = Approval.objects.get(batch=batch)
     assert answer.status_code == 302
     assert console.get(url_of(batch)).headers["Location"] == reverse("approval", args=[approval.pk])
