@@ -14,7 +14,7 @@ from django.utils import timezone
 from dashboard import crypto
 from dashboard.models import Account, Approval, ApprovalState, Batch, BatchState, Membership, Role
 from dashboard.services import audit, batch_states, batches
-from dashboard.services.errors import Refused
+from dashboard.services.errors import NotStarted, Refused, StoreBusy
 from dashboard.services.instances import bump, lock_mirror
 from dashboard.services.second_person import digest_of, listed, needed_for
 from dashboard.services.visibility import is_connected, own_id, sees_all, visible_batches
@@ -22,6 +22,7 @@ from dashboard.services.visibility import is_connected, own_id, sees_all, visibl
 State = ApprovalState
 ASKABLE = (BatchState.PLANNED, BatchState.DONE)  # a list that is done is asked for again before a retry
 OVER = (State.DECLINED, State.EXPIRED, State.WITHDRAWN)
+UNUSED = Q(state=State.WAITING) | Q(state=State.APPROVED, batch__state=BatchState.PLANNED)
 CHANGED = (
     "The list was changed after a second person was asked, so the request is void. Look at the list and ask again."
 )
@@ -30,6 +31,8 @@ NOBODY_ASKED = (
     "No request for a second person waits here, so there is nothing to decide. Who made the list asks for one and says why "
     "it shall be done. Nothing was changed."
 )
+LET_GO = {State.APPROVED: "Approved", State.BROKEN: "Let go without a second person"}
+NOT_WRITTEN = "This console cannot write to its own database just now. Nothing was sent."
 NOT_SEEN = "This page showed an older request. Look at the list once more. Nothing was changed."
 
 
@@ -124,15 +127,17 @@ def decision_obstacle(approval: Approval, membership: Membership) -> str:
 def approve(approval: Approval, *, membership: Membership, seen: str, note: str = "") -> Approval:
     """Let the list go, and start it at once as its requester. `seen` is the digest of the list that the person looked at.
 
-    Raises Refused when it was approved but could not start; then the requester can start it until the approval expires.
+    Raises NotStarted when it was approved but could not start; then the same form once more, or the requester, can start it until the
+    approval expires.
     """
-    if is_theirs_already(approval, State.APPROVED, membership) and seen == approval.list_digest:
-        return approval
-    requester = _decidable(approval, membership, seen)
-    if _decide(approval, State.APPROVED, membership, note, action="approval.approved"):
-        start(approval, requester)
-    elif not is_theirs_already(approval, State.APPROVED, membership):
-        raise Refused(MOVED)
+    if not (is_theirs_already(approval, State.APPROVED, membership) and seen == approval.list_digest):
+        if obstacle := decision_obstacle(approval, membership):
+            raise Refused(obstacle)
+        _refuse_unless_seen(approval, seen)
+        is_mine = _decide(approval, State.APPROVED, membership, note, action="approval.approved")
+        if not is_mine and not is_theirs_already(approval, State.APPROVED, membership):
+            raise Refused(MOVED)
+    start(approval)
     return approval
 
 
@@ -162,7 +167,10 @@ def withdraw(approval: Approval, *, membership: Membership) -> Approval:
 
 
 def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str) -> Approval:
-    """An admin lets a list go for which a second person was asked, and says why: told loudly. Starts it as its requester."""
+    """An admin lets a list go for which a second person was asked, and says why: told loudly. Starts it as its requester.
+
+    Raises NotStarted as `approve` does.
+    """
     batch = Batch.objects.select_related("account", "actor").get(pk=batch.pk)
     if membership.role != Role.ADMIN or not visible_batches(membership).filter(pk=batch.pk).exists():
         raise Refused("Only an admin who sees the list can start it without a second person.")
@@ -170,13 +178,15 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
         raise Refused("Write why nobody else can decide. It is kept in the audit.", field="reason")
     earlier = Approval.objects.filter(batch=batch).select_related("batch").first()
     if earlier and is_theirs_already(earlier, State.BROKEN, membership) and seen == earlier.list_digest:
+        start(earlier)
         return earlier
     # Who asked said why it shall be done; the admin only says why nobody else decides.
     if earlier is None or not is_waiting(earlier):
         raise Refused(NOBODY_ASKED)
     if (policy := needed_for(batch)) is None:
         raise Refused("It needs no second person any more. Nothing was changed.")
-    requester, now = _as_seen(earlier, seen), timezone.now()
+    _refuse_unless_seen(earlier, seen)
+    now = timezone.now()
     columns = {
         "state": State.BROKEN, "decided_by": membership.user, "decided_at": now, "note": reason.strip(),
         "expires_at": now + timedelta(hours=settings.APPROVAL_HOURS),
@@ -189,28 +199,41 @@ def break_glass(batch: Batch, *, membership: Membership, reason: str, seen: str)
         approval = Approval.objects.select_related("batch", "batch__account", "batch__actor").get(batch=batch)
         detail = {"count": listed(batch).count(), "requester": str(batch.actor), "policy": str(policy)}
         _record("approval.broken", approval, membership, reason=reason.strip(), detail=detail)
-    start(approval, requester)
+    start(approval)
     return approval
+
+
+def is_started(approval: Approval) -> bool:
+    """Whether the list was started since this was asked; never so for one that was asked for a retry."""
+    started_at = approval.batch.confirmed_at
+    return started_at is not None and started_at >= approval.asked_at
 
 
 def waits_for(approval: Approval) -> str:
     """What the requester can do with what was let go: "start" or "retry", or "nothing" where all of a retry was sent since; empty
     where it was started since, or its time is over."""
     batch = approval.batch
-    is_started = batch.confirmed_at is not None and batch.confirmed_at >= approval.asked_at
-    if is_started or approval.expires_at <= timezone.now():
+    if is_started(approval) or approval.expires_at <= timezone.now():
         return ""
     if batch.state == BatchState.DONE:
         return "retry" if batch_states.retriable(batch).exists() else "nothing"
     return "start" if batch.state == BatchState.PLANNED else ""
 
 
-def start(approval: Approval, requester: Membership) -> None:
-    """Begin what was let go, as the person who asked for it; the list of a retry waits for that person's own click."""
-    if approval.batch.state == BatchState.PLANNED:
-        batches.confirm(
-            approval.batch, membership=requester, key=f"approval-{approval.pk}", reason=approval.batch.reason
-        )
+def start(approval: Approval) -> None:
+    """Begin what was let go, as the person who asked for it, once; the list of a retry waits for that person's own click.
+
+    Raises NotStarted.
+    """
+    batch = Batch.objects.select_related("account", "actor").get(pk=approval.batch_id)
+    if batch.state != BatchState.PLANNED:
+        return
+    try:
+        requester = _requester_of(batch)
+        batches.confirm(batch, membership=requester, key=f"approval-{approval.pk}", reason=batch.reason)
+    except (Refused, StoreBusy) as error:
+        why = NOT_WRITTEN if isinstance(error, StoreBusy) else error.message
+        raise NotStarted(f"{LET_GO[State(approval.state)]}, but it could not start. {why}") from error
 
 
 def reveal_inputs(approval: Approval, *, position: int, membership: Membership) -> dict[str, str] | None:
@@ -233,26 +256,19 @@ def reveal_inputs(approval: Approval, *, position: int, membership: Membership) 
 
 def expire_due() -> int:
     """End the requests whose time is over, also approved ones that never started."""
-    unused = Q(state=State.APPROVED, batch__state=BatchState.PLANNED)
-    rows = Approval.objects.filter(Q(state=State.WAITING) | unused, expires_at__lte=timezone.now())
+    rows = Approval.objects.filter(UNUSED, expires_at__lte=timezone.now())
     return sum(_decide(row, State.EXPIRED, None, "", action="approval.expired") for row in rows.select_related("batch"))
 
 
-def _decidable(approval: Approval, membership: Membership, seen: str) -> Membership:
-    """The requester's membership, when everything allows this person to approve exactly the list that they saw."""
-    if obstacle := decision_obstacle(approval, membership):
-        raise Refused(obstacle)
-    return _as_seen(approval, seen)
-
-
-def _as_seen(approval: Approval, seen: str) -> Membership:
-    """The requester's membership, where the list is still the one that was asked for and that this person saw."""
+def _refuse_unless_seen(approval: Approval, seen: str) -> None:
+    """Raise Refused where the list is not the one that was asked for and that this person saw, or nobody is there to run it as."""
     if seen != approval.list_digest:
         raise Refused(NOT_SEEN)
     if digest_of(approval.batch) != approval.list_digest:
-        _decide(approval, State.WITHDRAWN, None, CHANGED, action="approval.voided")
-        raise Refused(CHANGED)
-    return _requester_of(approval.batch)
+        # A list that somebody else let go meanwhile changes while it runs.
+        is_void = _decide(approval, State.WITHDRAWN, None, CHANGED, action="approval.voided")
+        raise Refused(CHANGED if is_void else MOVED)
+    _requester_of(approval.batch)
 
 
 def _requester_of(batch: Batch) -> Membership:
@@ -273,6 +289,8 @@ def _decide(approval: Approval, state: ApprovalState, by: Membership | None, not
         rows = rows.filter(state=State.WAITING, expires_at__gt=timezone.now())
     if state == State.WITHDRAWN:
         rows = rows.filter(state=State.WAITING)
+    if state == State.EXPIRED:
+        rows = rows.filter(UNUSED)  # it may have started since it was found
     with transaction.atomic():
         lock_mirror(approval.batch.account_id)
         user = by.user if by else None

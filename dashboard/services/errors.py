@@ -28,6 +28,10 @@ class NeedsSecondPerson(Refused):
         self.policy = policy
 
 
+class NotStarted(ServiceError):
+    """A list was let go, and that stays; it could not start, and nothing was sent. The message says both."""
+
+
 class NotAllowed(ServiceError):
     """The person lacks a right for `action`."""
 

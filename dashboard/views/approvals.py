@@ -206,7 +206,7 @@ def _told(request: PersonRequest, question: Question, _form: ConfirmForm, approv
     actor = approval.batch.actor
     approval.batch.refresh_from_db(fields=["state", "confirmed_at"])
     approved = {
-        "": "The bulk run has started.",
+        "": "The bulk run has started." if approvals.is_started(approval) else "Its time is over.",
         "start": f"{actor} can start it now.",
         "retry": f"{actor} can now send again what did not run.",
         "nothing": "Nothing is left to send.",

@@ -47,13 +47,12 @@ def ask(request: PersonRequest, batch_id: str) -> HttpResponse:
 
 
 def _asked(request: PersonRequest, _question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
-    is_retry = approval.batch.state == BatchState.DONE
-    then = (
-        "Once somebody else approves it, you can send it again."
-        if is_retry
-        else "It starts as soon as somebody else approves it."
-    )
-    messages.success(request, f"Asked. {then}")
+    if not approvals.is_waiting(approval):
+        messages.info(request, "You asked for this before. Here is what came of it.")  # the same form, after the end
+    elif approval.batch.state == BatchState.DONE:
+        messages.success(request, "Asked. Once somebody else approves it, you can send it again.")
+    else:
+        messages.success(request, "Asked. It starts as soon as somebody else approves it.")
     return htmx.go(request, reverse("approval", args=[approval.pk]))
 
 
@@ -105,7 +104,8 @@ def _goes(batch: Batch) -> str:
 
 
 def _broken(request: PersonRequest, _question: Question, _form: ConfirmForm, approval: Approval) -> HttpResponse:
-    went = "Let go" if approval.batch.state == BatchState.DONE else "Started"
+    approval.batch.refresh_from_db(fields=["confirmed_at"])
+    went = "Started" if approvals.is_started(approval) else "Let go"
     messages.warning(request, f"{went} without a second person. Everybody who sees the bulk run can see that.")
     return htmx.go(request, reverse("approval", args=[approval.pk]))
 

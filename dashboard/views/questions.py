@@ -13,7 +13,7 @@ from dashboard.forms.confirm import ConfirmForm
 from dashboard.forms.strict import DeedForm
 from dashboard.models import Operation, OperationState
 from dashboard.person import PersonRequest
-from dashboard.services.errors import DocusignUnavailable, ReconnectNeeded, Refused, StoreBusy
+from dashboard.services.errors import DocusignUnavailable, NotStarted, ReconnectNeeded, Refused, StoreBusy
 
 Act = Callable[[dict[str, Any]], Any]
 UNREACHED = {DocusignUnavailable: 502, ReconnectNeeded: 409, StoreBusy: 503}
@@ -59,6 +59,9 @@ def answer(
     except Refused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
         return ask(request, question, form, status=422)
+    except NotStarted as error:
+        messages.warning(request, error.message)  # not in the question: what it asked was done
+        return htmx.go(request, _made(question).done_url)
     except (DocusignUnavailable, ReconnectNeeded, StoreBusy) as error:
         if htmx.wants_fragment(request):
             raise  # the dialog stays as it is, and a toast says why
@@ -75,11 +78,15 @@ def only_a_deed(request: PersonRequest) -> None:
 
 def ask(request: PersonRequest, question: Asked, form: ConfirmForm, *, status: int = 200) -> HttpResponse:
     """The question, in a dialog or as a page."""
-    question = question if isinstance(question, Question) else question()
+    question = _made(question)
     names = ("title", "verb", "keep_label", "keep_url", "tone", "effects", "names", "names_note", "more")
     context = {name: getattr(question, name) for name in names}
     context |= {"form": form, "action_url": question.action_url or request.path, "error_title": "Nothing was changed"}
     return htmx.render(request, question.page, "components/_dialog.html", context, status=status)
+
+
+def _made(question: Asked) -> Question:
+    return question if isinstance(question, Question) else question()
 
 
 def told(request: PersonRequest, question: Question, form: ConfirmForm, operation: Operation) -> HttpResponse:

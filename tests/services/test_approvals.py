@@ -20,7 +20,7 @@ from dashboard.models import (
     User,
 )
 from dashboard.services import approvals, batches, second_person
-from dashboard.services.errors import NeedsSecondPerson, Refused
+from dashboard.services.errors import NeedsSecondPerson, NotStarted, Refused
 from tests.factories import BatchFactory, BatchItemFactory, InstanceFactory, MembershipFactory, WorkflowFactory, person
 from tests.services.conftest import new_key
 
@@ -211,7 +211,7 @@ def test_a_list_that_changed_after_the_approval_does_not_start(
 ) -> None:
     Connection.objects.filter(user=operator.user).update(state="active")
     Batch.objects.filter(pk=batch.pk).update(frozen_at=None)
-    with pytest.raises(Refused):
+    with pytest.raises(NotStarted, match=r"but it could not start\. This list is not complete yet"):
         approve(asked, colleague)
     Batch.objects.filter(pk=batch.pk).update(frozen_at=timezone.now())
     assert second_person.needed_for(Batch.objects.get(pk=batch.pk)) is None

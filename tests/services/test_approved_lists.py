@@ -3,13 +3,27 @@
 import base64
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from dashboard import crypto
-from dashboard.models import Approval, AuditEntry, Batch, BatchItem, BatchState, Contract, Membership, Policy, Role
+from dashboard.models import (
+    Approval,
+    AuditEntry,
+    Batch,
+    BatchItem,
+    BatchState,
+    Connection,
+    Contract,
+    Membership,
+    Policy,
+    Role,
+)
 from dashboard.services import approvals, batches, rotation, second_person
-from dashboard.services.errors import NeedsSecondPerson, Refused
+from dashboard.services.errors import NeedsSecondPerson, NotStarted, Refused
+from dashboard.services.instances import lock_mirror
 from tests.factories import person
 from tests.services.bulk import sheet_batch
 from tests.services.conftest import new_key
@@ -110,3 +124,53 @@ def test_what_a_stop_left_unsent_is_not_let_go_by_the_ended_request(
     batches.stop(batch, membership=ada)
     with pytest.raises(NeedsSecondPerson):
         batches.retry(batch, membership=ada, key=new_key())
+
+
+def test_a_list_that_somebody_else_let_go_meanwhile_is_not_called_void(
+    asked: Approval, ada: Membership, colleague: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the third person's click was weighed, it was approved, and inputs were erased as they were sent."""
+    third = person(ada.account, Role.OPERATOR, name="Tom Third")
+
+    def late(batch: Batch) -> str:
+        monkeypatch.setattr(approvals, "digest_of", second_person.digest_of)
+        approve(asked, colleague)
+        BatchItem.objects.filter(batch=batch, position=1).update(sealed_inputs="")
+        return second_person.digest_of(batch)
+
+    monkeypatch.setattr(approvals, "digest_of", late)
+    with pytest.raises(Refused, match="already decided"):
+        approve(asked, third)
+    assert Approval.objects.get().state == "approved"
+    assert not AuditEntry.objects.filter(action="approval.voided").exists()
+
+
+def test_what_starts_as_its_time_ends_is_not_called_expired(
+    asked: Approval, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its start was committed between the look for what is over and the update."""
+    Approval.objects.update(state="approved", expires_at=timezone.now())
+
+    def late(account_id: UUID) -> None:
+        Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING)
+        lock_mirror(account_id)
+
+    monkeypatch.setattr(approvals, "lock_mirror", late)
+    assert approvals.expire_due() == 0
+    assert Approval.objects.get().state == "approved"
+    assert not AuditEntry.objects.filter(action="approval.expired").exists()
+
+
+def test_an_approval_whose_requester_is_away_starts_by_the_same_form_once_they_are_back(
+    asked: Approval, ada: Membership, colleague: Membership
+) -> None:
+    """U-7, V-5: it is no second decision, and what did not start is not called started."""
+    Approval.objects.update(state="approved", decided_by=colleague.user)
+    Connection.objects.filter(user=ada.user).update(state="reconnect_needed")
+    with pytest.raises(NotStarted, match=r"^Approved, but it could not start\. .* is not connected to Docusign"):
+        approve(asked, colleague)
+    assert Batch.objects.get().state == BatchState.PLANNED
+    Connection.objects.filter(user=ada.user).update(state="active")
+    approve(asked, colleague)
+    assert Batch.objects.get().state == BatchState.RUNNING
+    assert not AuditEntry.objects.filter(action="approval.approved").exists()

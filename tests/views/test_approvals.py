@@ -1,10 +1,13 @@
 """The pages around a second person: who sees them, what they say, what their buttons do."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -284,6 +287,8 @@ def test_an_approved_retry_is_not_called_started(
     assert Batch.objects.get().state == BatchState.DONE
     Approval.objects.update(expires_at=timezone.now())
     assert reverse("batch-retry", args=[unsent.pk]) not in signed_in(requester).get(page(approval)).content.decode()
+    said = said_after(client, page(approval, "approval-approve"), seen=approval.list_digest)  # the same form once more
+    assert "Approved. Its time is over." in said
 
 
 def test_an_approved_retry_that_sent_everything_offers_nothing_more(
@@ -315,6 +320,66 @@ def test_a_retry_without_a_second_person_is_not_called_started(
     said = said_after(client, glass, reason="Nobody is here", seen=second_person.digest_of(unsent))
     assert "Let go without a second person." in said
     assert "Started" not in said.partition("<aside")[0].partition("<main")[2]
+
+
+@contextmanager
+def no_confirm_written() -> Iterator[None]:
+    """As if another process held the database once the decision was written."""
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and "confirmed_at" in sql:
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def test_an_approval_that_could_not_start_says_so_and_the_same_form_starts_it(
+    approval: Approval, colleague: Membership, signed_in: SignIn
+) -> None:
+    """U-7: the decision stays; nobody is told that nothing was changed, or that it was started."""
+    client, seen = signed_in(colleague), approval.list_digest
+    with no_confirm_written():
+        for _ in range(2):
+            said = said_after(client, page(approval, "approval-approve"), seen=seen)
+            assert "Approved, but it could not start. This console cannot write to its own database" in said
+            assert "has started" not in said
+            assert "Nothing was changed" not in said
+    assert (Approval.objects.get().state, Batch.objects.get().state) == ("approved", BatchState.PLANNED)
+    assert "Approved. The bulk run has started." in said_after(client, page(approval, "approval-approve"), seen=seen)
+    assert Batch.objects.get().state == BatchState.RUNNING
+    assert AuditEntry.objects.filter(action="approval.approved").count() == 1
+
+
+def test_a_broken_glass_that_could_not_start_says_so_and_the_same_form_starts_it(
+    approval: Approval, admin: Membership, signed_in: SignIn
+) -> None:
+    """U-7, A-1: as for an approval."""
+    client, glass = signed_in(admin), reverse("batch-break-glass", args=[approval.batch_id])
+    fields = {"reason": "Nobody is here", "seen": approval.list_digest}
+    with no_confirm_written():
+        for _ in range(2):
+            said = said_after(client, glass, **fields)
+            assert "Let go without a second person, but it could not start." in said
+            assert "Started without" not in said
+    assert (Approval.objects.get().state, Batch.objects.get().state) == ("broken", BatchState.PLANNED)
+    assert "Started without a second person." in said_after(client, glass, **fields)
+    assert Batch.objects.get().state == BatchState.RUNNING
+    assert AuditEntry.objects.filter(action="approval.broken").count() == 1
+
+
+def test_the_same_request_after_a_no_does_not_promise_a_start(
+    approval: Approval, requester: Membership, colleague: Membership, signed_in: SignIn
+) -> None:
+    """U-7: the first result as it stands now."""
+    ask, fields = reverse("batch-ask", args=[approval.batch_id]), {"reason": "New suppliers", "key": "a" * 32}
+    client = signed_in(requester)
+    assert "It starts as soon as" in said_after(client, ask, **fields)
+    approvals.decline(approval, membership=colleague, note="Which ticket?")
+    said = said_after(client, ask, **fields)
+    assert "You asked for this before. Here is what came of it." in said
+    assert "It starts as soon as" not in said
 
 
 def test_the_question_of_an_approved_run_shows_the_reason_and_takes_no_other(
