@@ -232,6 +232,8 @@ def start(approval: Approval) -> None:
         requester = _requester_of(batch)
         batches.confirm(batch, membership=requester, key=f"approval-{approval.pk}", reason=batch.reason)
     except (Refused, StoreBusy) as error:
+        if batch.state != BatchState.PLANNED:
+            return  # its own person was quicker
         why = NOT_WRITTEN if isinstance(error, StoreBusy) else error.message
         raise NotStarted(f"{LET_GO[State(approval.state)]}, but it could not start. {why}") from error
 

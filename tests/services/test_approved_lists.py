@@ -174,3 +174,16 @@ def test_an_approval_whose_requester_is_away_starts_by_the_same_form_once_they_a
     approve(asked, colleague)
     assert Batch.objects.get().state == BatchState.RUNNING
     assert not AuditEntry.objects.filter(action="approval.approved").exists()
+
+
+def test_an_approval_of_what_its_requester_just_started_is_no_failure(
+    asked: Approval, batch: Batch, colleague: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """U-7: approved, and started by its own person's click a moment before this start."""
+
+    def late(account_id: UUID) -> None:
+        Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING)
+        lock_mirror(account_id)
+
+    monkeypatch.setattr(batches, "lock_mirror", late)
+    assert approve(asked, colleague).state == "approved"
