@@ -31,6 +31,7 @@ from dashboard.services import page_stamps
 from dashboard.services.errors import (
     DocusignUnavailable,
     NotAllowed,
+    NotStarted,
     ReconnectNeeded,
     Refused,
     ServiceError,
@@ -48,6 +49,7 @@ REFUSED_METHODS = frozenset({"TRACE", "TRACK", "CONNECT"})
 STATUS_OF = {
     NotAllowed: 403,
     Refused: 422,
+    NotStarted: 409,
     ReconnectNeeded: 409,
     DocusignUnavailable: 502,
     StoreBusy: 503,

@@ -8,17 +8,23 @@ import select
 from typing import Any
 
 from django.db.backends.postgresql import base
+from psycopg import ClientCursor, Connection
 from psycopg.pq import TransactionStatus
 
 HANGS_ON_VALUES = (" ORDER BY ", " LIKE ", "COUNT(")  # how many rows there are decides the way to them
+MOST_PARAMETERS = 65_535  # that the protocol takes beside a statement; where there are more, they become part of it
 
 
 class Cursor(base.ServerBindingCursor):
     """Prepares what a connection sends again and again (`prepare_threshold`), such as the question who somebody is."""
 
+    connection: Connection[Any]
+
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         if not params or not isinstance(query, str) or any(word in query for word in HANGS_ON_VALUES):
             options["prepare"] = False
+        if params and len(params) > MOST_PARAMETERS:
+            query, params = ClientCursor(self.connection).mogrify(query, params), None
         return super().execute(query, params, **options)  # type: ignore[misc]  # django-stubs do not say that it is psycopg's Cursor
 
 

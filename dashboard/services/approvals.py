@@ -221,17 +221,21 @@ def waits_for(approval: Approval) -> str:
 
 
 def start(approval: Approval) -> None:
-    """Begin what was let go, as the person who asked for it, once; the list of a retry waits for that person's own click.
+    """Begin exactly the list that was let go, as the person who asked for it, once; that of a retry waits for that person's own click.
 
     Raises NotStarted.
     """
-    batch = Batch.objects.select_related("account", "actor").get(pk=approval.batch_id)
+    approval = Approval.objects.select_related("batch__account", "batch__actor").get(pk=approval.pk)
+    batch, seen = approval.batch, approval.list_digest
     if batch.state != BatchState.PLANNED:
         return
     try:
         requester = _requester_of(batch)
-        batches.confirm(batch, membership=requester, key=f"approval-{approval.pk}", reason=batch.reason)
+        if approval.expires_at <= timezone.now():
+            raise Refused("Its time is over. Nothing was sent.")
+        batches.confirm(batch, membership=requester, key=f"approval-{approval.pk}", reason=batch.reason, seen=seen)
     except (Refused, StoreBusy) as error:
+        batch.refresh_from_db(fields=["state"])
         if batch.state != BatchState.PLANNED:
             return  # its own person was quicker
         why = NOT_WRITTEN if isinstance(error, StoreBusy) else error.message
@@ -292,7 +296,8 @@ def _decide(approval: Approval, state: ApprovalState, by: Membership | None, not
     if state == State.WITHDRAWN:
         rows = rows.filter(state=State.WAITING)
     if state == State.EXPIRED:
-        rows = rows.filter(UNUSED)  # it may have started since it was found
+        # Since it was found it may have started, or been asked for anew.
+        rows = rows.filter(UNUSED, expires_at__lte=timezone.now())
     with transaction.atomic():
         lock_mirror(approval.batch.account_id)
         user = by.user if by else None

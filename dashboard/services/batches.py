@@ -68,6 +68,7 @@ CALLS = {OperationKind.TRIGGER: 1, OperationKind.CANCEL: 3, OperationKind.PAUSE:
 ANOTHER_FORM = "This form was already used for something else; open a new one. Nothing was sent."
 EMPTY = "There is nothing to do in this list: no row of it is ready. Nothing was sent."
 CHANGED = "The list was changed after you were asked. Look at it as it is now, and answer again. Nothing was sent."
+FORGOTTEN = "This list was not started for so long that it was forgotten; make it anew. Nothing was sent."
 NOT_FROZEN = "This list is not complete yet. Nothing was sent."
 NOT_YOURS = "Only {} can start this bulk run, because it runs with that person's own connection. Nothing was sent."
 NOT_PLANNED = "This bulk run is already {}."
@@ -140,16 +141,21 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "",
     with before_sending(), transaction.atomic():
         lock_mirror(batch.account_id)
         # Under the lock that changes of lists and policies take too: what is weighed and counted here is what starts.
+        if not Batch.objects.filter(pk=batch.pk).exists():
+            raise Refused(FORGOTTEN)
         batch.refresh_from_db()
         if batch.confirmed_at and batch.confirm_key == key:
             return batch  # the same form, sent twice at once
-        number = _startable(batch, seen)
-        if second_person.is_let_go(batch):
+        number = _startable(batch)
+        digest = second_person.digest_of(batch) if seen is not None else ""
+        if digest != (seen or ""):
+            raise Refused(CHANGED)
+        if second_person.is_let_go(batch, digest):
             reason = ""  # that of the list stays: whoever let it go has judged it
         elif policy := second_person.policy_of(batch):
             raise NeedsSecondPerson(second_person.needs_sentence(policy), policy=policy)
         if not _confirmed(batch, key, reason.strip() or batch.reason):
-            raise Refused(EMPTY)  # it was just forgotten, as nobody had started it for long
+            raise Refused(FORGOTTEN)
         if restores.is_older(batch):
             doubt_waiting(batch)
         batch.refresh_from_db()
@@ -165,13 +171,11 @@ def confirm(batch: Batch, *, membership: Membership, key: str, reason: str = "",
     return batch
 
 
-def _startable(batch: Batch, seen: str | None) -> int:
-    """How many items start. Raises Refused where nothing can, or the list is not the one that was asked about."""
+def _startable(batch: Batch) -> int:
+    """How many items start. Raises Refused where nothing can."""
     if batch.frozen_at is None:
         raise Refused(NOT_FROZEN)
     _refuse_unless_planned(batch)
-    if seen is not None and seen != second_person.digest_of(batch):
-        raise Refused(CHANGED)
     number = batch.items.filter(state=ItemState.WAITING).count()
     if not number:
         raise Refused(EMPTY)

@@ -40,7 +40,7 @@ from dashboard.wording import plural
 TOMBSTONE = "Erased person"
 ERASED = "[erased]"
 STILL_WORKING = "{} has bulk runs or deeds that are not over. Stop or settle them first. Nothing was erased."
-STILL_TO_SEND = "It stands in {} of files, bulk runs, deeds or events that are not over. Stop or settle them first. Nothing was erased."
+STILL_TO_SEND = "It stands in {} of files, bulk runs, deeds or events that are not over. Stop or settle them first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def erase_mentions(text: str) -> Erased:
     for account in Account.objects.filter(pk__in=found.accounts()).order_by("pk"):
         with transaction.atomic():
             lock_mirror(account.pk)
-            _refuse_open(found)  # one of them may just have been opened again
+            _refuse_open(found, rows)  # one of them may just have been opened again
             mine = _erase_in(account, found)
             if mine:
                 audit.record("person.erased", actor=None, account=account, detail={"rows": mine})
@@ -116,14 +116,15 @@ def erase_mentions(text: str) -> Erased:
     return Erased(rows, len({*found.names, *found.members}), sum(map(len, found.words.values())))
 
 
-def _refuse_open(found: Mentions) -> None:
+def _refuse_open(found: Mentions, erased: int = 0) -> None:
     """Raise Refused where something that holds the text may still be sent, or has not been looked at."""
     items = BatchItem.objects.filter(pk__in=found.rows)
     number = items.count() - finished_rows().filter(pk__in=found.rows).count() + len(found.files)
     number += Operation.objects.filter(pk__in=found.operations, state__in=OPEN_STATES).count()
     number += Delivery.objects.filter(pk__in=found.deliveries, state=Delivery.State.WAITING).count()
     if number:
-        raise Refused(STILL_TO_SEND.format(plural(number, "row")))
+        so_far = f"{plural(erased, 'row')} of other accounts were erased before." if erased else "Nothing was erased."
+        raise Refused(f"{STILL_TO_SEND.format(plural(number, 'row'))} {so_far}")
 
 
 def _erase_in(account: Account, found: Mentions) -> int:

@@ -11,7 +11,17 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dashboard.models import Account, BatchItem, Membership, Operation, OperationKind, OperationState, Rights, User
+from dashboard.models import (
+    Account,
+    BatchItem,
+    Membership,
+    Operation,
+    OperationKind,
+    OperationState,
+    Rights,
+    Role,
+    User,
+)
 from dashboard.services import jobs, restores, undo
 from dashboard.services.actions import carry_out, settle_action
 from dashboard.services.edges import Outcome, claim_planned, move
@@ -54,6 +64,7 @@ RESTORED = (
     "The database was restored, so this console does not send it again by itself. It is not in Docusign's list; look once more, "
     "and trigger it anew if it is still wanted."
 )
+ROLE_TAKEN = "You may only look by now, so it is not sent again."
 FOUND = "Docusign's answer was lost, but its list shows the instance. The participant link came only with that answer."
 CHECKED_AT = "Docusign's list could not be read completely at {:%H:%M:%S} UTC; this console looks again."
 ABSENT = "Not in Docusign's list at {:%H:%M:%S} UTC; this console looks again before it decides."
@@ -112,7 +123,7 @@ def settle_by_hand(operation: Operation, *, actor: User, launched: bool, note: s
     said = "happened" if launched else "did not happen"
     with before_sending(), transaction.atomic():
         lock_mirror(operation.account_id)  # a worker that only looks at it meanwhile does not take the finding away
-        operation.refresh_from_db(from_queryset=Operation.objects.select_for_update())
+        operation.refresh_from_db(from_queryset=Operation.objects.select_for_update(no_key=True))
         if key and operation.settle_key == key:
             return operation
         if operation.state not in (State.UNKNOWN, State.NEEDS_PERSON):
@@ -217,6 +228,9 @@ def _send_planned(operation: Operation, membership: Membership | None) -> None:
         Operation.objects.filter(pk=operation.pk, state=State.PLANNED).update(
             next_check_at=next_check(operation), message="Waits until you are connected to Docusign again."
         )
+        return
+    if membership.role == Role.VIEWER:
+        move(operation, Outcome(State.REJECTED, ROLE_TAKEN))
         return
     if not claim_planned(operation):
         return

@@ -66,15 +66,18 @@ def needs_sentence(policy: Policy) -> str:
     return f"From {policy.least_count:,} on, a {policy.kind} {where} needs a second person. Nothing was sent."
 
 
-def is_let_go(batch: Batch) -> bool:
-    """Whether the list, as it is now, was approved and not too long ago, or started by an admin without a second person."""
+def is_let_go(batch: Batch, digest: str = "") -> bool:
+    """Whether the list, as it is now, was approved and not too long ago, or started by an admin without a second person.
+
+    Its digest may be given where it is known already.
+    """
     approval = Approval.objects.filter(batch=batch).first()
     if approval is None or approval.state not in (ApprovalState.APPROVED, ApprovalState.BROKEN):
         return False
     if approval.expires_at <= timezone.now():
         return False
     # Once it was started nobody can change the list any more, while its inputs are erased one by one.
-    return batch.confirmed_at is not None or approval.list_digest == digest_of(batch)
+    return batch.confirmed_at is not None or approval.list_digest == (digest or digest_of(batch))
 
 
 def listed(batch: Batch) -> QuerySet[BatchItem]:

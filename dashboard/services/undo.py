@@ -32,7 +32,7 @@ from dashboard.services.visibility import is_connected, may_still_act
 State = OperationState
 Kind = OperationKind
 TOO_LATE = "It is too late to undo: the cancel was sent already."
-NOT_SENT = "There is nothing to undo, since nothing was sent. {}"
+NOTHING_TO_UNDO = "There is nothing to undo. {}"
 TOO_LATE_FOR_NOW = "This cancel does not wait any more: {}."
 UNDONE = "Undone before anything was sent."
 GONE = "Docusign does not show you this instance any more. Nothing was sent."
@@ -41,7 +41,7 @@ NO_ANSWER = (
     "Docusign could not be asked for the present state, so nothing was sent. Cancel again if it is still wanted."
 )
 TOO_OLD = "It could not be sent soon after its window, so it was not sent. Cancel again if it is still wanted."
-ROLE_TAKEN = "You may only look by now, so nothing was sent."
+ROLE_TAKEN = "You may not cancel here any more, so nothing was sent."
 WAITS = "Docusign could not be asked for the present state at {:%H:%M:%S} UTC; this console tries again."
 
 
@@ -97,11 +97,11 @@ def undo_cancel(operation: Operation, *, membership: Membership) -> Operation:
         operation.refresh_from_db()
         if operation.state == State.WITHDRAWN:
             return operation  # another tab was quicker
-        raise Refused(NOT_SENT.format(operation.message) if is_unsent(operation) else TOO_LATE)
+        raise Refused(NOTHING_TO_UNDO.format(operation.message) if _is_unsent(operation) else TOO_LATE)
     return operation
 
 
-def is_unsent(operation: Operation) -> bool:
+def _is_unsent(operation: Operation) -> bool:
     """Whether it has ended without ever being sent."""
     return operation.state == State.REJECTED and not operation.attempts
 

@@ -11,10 +11,12 @@ import os
 import random
 import re
 import secrets
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -32,7 +34,9 @@ from tests.scale_demo import ScaleDemo
 
 SECONDS = float(os.environ.get("LOAD_SECONDS", "60"))
 INSTANCES = int(os.environ.get("LOAD_INSTANCES", "50000"))
-TURNS = 4  # in which one machine and many are measured
+TURNS = 8  # in which one machine and many are measured
+MIXED = "mixed"
+PHASES = ("list", "detail", "search", MIXED, EVENT)  # the events last, since the worker has to work off what they leave
 WORKFLOWS = 60
 LATENCY_MS = 800
 PEOPLE = (
@@ -53,7 +57,7 @@ LISTS = (
 WORDS = ("nda", "lease", "supplier", "offer", "invoice", "policy", "order", "renewal", "xyz", "agreement 1")
 CLICK_SECONDS = 0.5
 EVENT_SECONDS = 0.1
-WARM_UP_SECONDS = min(5.0, SECONDS)  # each process compiles its pages once
+WARM_UP_SECONDS = min(4.0, SECONDS)  # each process compiles its pages once
 SAMPLES = """
 import json
 from dashboard.models import Instance
@@ -142,24 +146,13 @@ def figures() -> Iterator[Figure]:
 def figures_of_many() -> Iterator[Figure]:
     """Many machines on the same two cores, against one machine in the same run; then a web master and a worker die and come back.
 
-    They take turns, and who waits is stopped, since two virtual cores are not equally quick from one minute to the next.
+    They take turns of a few seconds in each kind of page, and who waits stands still, since two virtual cores are not equally quick
+    from one minute to the next.
     """
     with installed(OneMachine) as one, installed(ScaleDemo) as many:
-        scenes = []
-        for console in (one, many):
-            scenes.append(prepared(console))
-            rest(console)
-        found: list[list[Counted]] = [[], []]
-        for turn in range(TURNS):
-            for scene, counted in zip(scenes, found, strict=True):
-                wake(scene)
-                counted.append(measured(scene, SECONDS / TURNS))
-                wait_until(
-                    "all events are dealt with", lambda scene=scene: not waiting(scene.console), seconds=300, every=1
-                )
-                if turn < TURNS - 1 or scene.console is one:
-                    rest(scene.console)
-        alone, shared = (together(each) for each in found)
+        scenes = [prepared(console) for console in (one, many)]
+        with held(one), held(many):
+            alone, shared = in_turns(scenes)
         yield from queries(scenes[1], "load_many")
         yield from _told(scenes[1], shared, "load_many", has_bars=False)
         for kind in ("list", "detail", EVENT):
@@ -169,39 +162,67 @@ def figures_of_many() -> Iterator[Figure]:
         yield Figure("load_many_search_to_one_machine", quicker, "ratio", ">= 0.8")
         wrongly = wrong(alone, lambda status: not 200 <= status < 300)
         yield Figure("load_many_answers_of_one_machine_wrong", wrongly, "answers", "== 0")
-        yield from killed(scenes[1], many)
+        with held(one):
+            yield from killed(scenes[1], many)
 
 
-def rest(console: Installation) -> None:
-    console.stop(*busy_parts(console))
+def in_turns(scenes: list[Scene]) -> list[Counted]:
+    """What was counted of each, after one turn that only warms up."""
+    found: list[list[Counted]] = [[] for _ in scenes]
+    for kind in PHASES:
+        for turn in range(TURNS + 1):
+            for scene, counted in zip(scenes, found, strict=True):
+                with awake(scene.console):
+                    if not turn:
+                        warm_up(scene, kind)
+                        continue
+                    counted.append(phase_of(scene, kind, SECONDS / TURNS))
+                    wait_until("its events are dealt with", lambda scene=scene: not waiting(scene), seconds=300)
+    return [together(each) for each in found]
 
 
-def waiting(console: Installation) -> int:
-    """Events that the workers still have to deal with: who rests must leave none to its next turn."""
-    return int(console.query("SELECT COUNT(*) FROM dashboard_delivery WHERE state = 'waiting'")[0][0])
+@contextmanager
+def held(console: Installation) -> Iterator[None]:
+    """Let everything stand still but the simulator and the stores, until somebody is `awake`; whatever comes, it can be stopped after."""
+    _signal(console, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        _signal(console, signal.SIGCONT)
 
 
-def wake(scene: Scene) -> None:
-    """Start what rested, and wait until everybody's rights are proven again and what the rest made due is read."""
-    console = scene.console
-    for name in busy_parts(console):
-        console.start(name)
+@contextmanager
+def awake(console: Installation) -> Iterator[None]:
+    _signal(console, signal.SIGCONT)
     wait_until("the console is ready", console.is_ready, seconds=90)
+    yield
+    _signal(console, signal.SIGSTOP)
+
+
+def _signal(console: Installation, number: signal.Signals) -> None:
+    for name, process in console.parts.items():
+        if name.startswith(("worker", "web")) and process.poll() is None:
+            os.killpg(process.pid, number)
+
+
+def warm_up(scene: Scene, kind: str) -> None:
+    """Everybody's rights are proven again, what the rest made due is read, and each process has drawn such a page."""
     for cookies in scene.cookies:
-        wait_until("a person sees rows", lambda cookies=cookies: _sees_rows(console, cookies), seconds=120, every=1)
-    time.sleep(WARM_UP_SECONDS)  # for the worker to begin what is due
-    wait_until("nothing is being read", lambda: not reading(console), seconds=300, every=1)
+        wait_until("a person sees rows", lambda cookies=cookies: _sees_rows(scene.console, cookies), seconds=120)
+    phase_of(scene, kind, WARM_UP_SECONDS)
+    wait_until("nothing is being read", lambda: not reading(scene) and not waiting(scene), seconds=300, every=1)
 
 
-def reading(console: Installation) -> int:
-    """Accounts and people whose pages of Docusign are being read, or wait for that."""
+def waiting(scene: Scene) -> int:
+    """Events that the workers still have to deal with: who rests must leave none to its next turn."""
+    return int(scene.console.query("SELECT COUNT(*) FROM dashboard_delivery WHERE state = 'waiting'")[0][0])
+
+
+def reading(scene: Scene) -> int:
+    """Accounts and people whose pages of Docusign are being read just now."""
     passes = "SELECT COUNT(*) FROM dashboard_accountsync WHERE kind <> ''"
     people = "SELECT COUNT(*) FROM dashboard_membership WHERE sync_lease <> ''"
-    return int(console.query(f"SELECT ({passes}) + ({people})")[0][0])
-
-
-def busy_parts(console: Installation) -> list[str]:
-    return [name for name in console.parts if name.startswith(("worker", "web"))]
+    return int(scene.console.query(f"SELECT ({passes}) + ({people})")[0][0])
 
 
 def together(turns: list[Counted]) -> Counted:
@@ -257,15 +278,19 @@ def queries(scene: Scene, name: str = "load") -> Iterator[Figure]:
         yield Figure(f"{name}_queries_{kind}", number, "queries", "<= 12")
 
 
-def measured(scene: Scene, seconds: float = SECONDS) -> Counted:
-    """Every phase, the events last, since the worker has to work off what they leave."""
+def measured(scene: Scene) -> Counted:
     for kind in ("list", "detail"):
         scene.phase(kind, WARM_UP_SECONDS)
     found: Counted = {}
-    for kind in ("list", "detail", "search"):
-        found |= scene.phase(kind, seconds)
-    found |= {f"mixed_{kind}": record for kind, record in scene.mixed(seconds).items()}
-    return found | scene.phase(EVENT, seconds)
+    for kind in PHASES:
+        found |= phase_of(scene, kind, SECONDS)
+    return found
+
+
+def phase_of(scene: Scene, kind: str, seconds: float) -> Counted:
+    if kind == MIXED:
+        return {f"{MIXED}_{name}": record for name, record in scene.mixed(seconds).items()}
+    return scene.phase(kind, seconds)
 
 
 BARS = {
@@ -282,7 +307,7 @@ BARS = {
 def _told(scene: Scene, found: Counted, name: str = "load", *, has_bars: bool = True) -> Iterator[Figure]:
     bars = BARS if has_bars else {}
     for kind, record in found.items():
-        if not kind.startswith("mixed"):
+        if not kind.startswith(MIXED):
             yield Figure(f"{name}_{kind}_a_second", rate(found, kind), "1/s", bars.get(f"{kind}_a_second", ""))
         for share in ("p95", "p99"):
             yield Figure(f"{name}_{kind}_{share}", record[share], "ms", bars.get(f"{kind}_{share}", ""))

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +28,7 @@ from dashboard.services.errors import NeedsSecondPerson, NotStarted, Refused
 from dashboard.services.instances import lock_mirror
 from tests.factories import person
 from tests.services.bulk import sheet_batch
-from tests.services.conftest import new_key
+from tests.services.conftest import Meanwhile, new_key
 
 NEW = base64.b64encode(b"a newer key of thirty-two bytes!").decode()
 
@@ -177,13 +179,42 @@ def test_an_approval_whose_requester_is_away_starts_by_the_same_form_once_they_a
 
 
 def test_an_approval_of_what_its_requester_just_started_is_no_failure(
-    asked: Approval, batch: Batch, colleague: Membership, monkeypatch: pytest.MonkeyPatch
+    asked: Approval, batch: Batch, colleague: Membership, meanwhile: Meanwhile
 ) -> None:
     """U-7: approved, and started by its own person's click a moment before this start."""
+    mine = Batch.objects.filter(pk=batch.pk)
+    meanwhile(batches, "before_sending", lambda: mine.update(state=BatchState.RUNNING))
+    assert approve(asked, colleague).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        (lambda batch: batch.items.filter(position=2).update(state="left_out"), "list was changed"),
+        (lambda batch: Approval.objects.update(expires_at=timezone.now()), "time is over"),
+    ],
+)
+def test_what_was_approved_starts_later_only_as_it_was_and_in_time(
+    since: Callable[[Batch], object], why: str, asked: Approval, batch: Batch, colleague: Membership
+) -> None:
+    """U-7, V-5: the same form once more, after the list was changed, its time was over, and even without a policy by now."""
+    Approval.objects.update(state="approved", decided_by=colleague.user)
+    since(batch)
+    Policy.objects.all().delete()
+    with pytest.raises(NotStarted, match=why):
+        approve(asked, colleague)
+    assert Batch.objects.get().state == BatchState.PLANNED
+
+
+def test_a_request_that_is_made_anew_as_the_old_one_ends_does_not_end_with_it(
+    asked: Approval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Approval.objects.update(expires_at=timezone.now())
 
     def late(account_id: UUID) -> None:
-        Batch.objects.filter(pk=batch.pk).update(state=BatchState.RUNNING)
+        Approval.objects.update(expires_at=timezone.now() + timedelta(hours=1))
         lock_mirror(account_id)
 
-    monkeypatch.setattr(batches, "lock_mirror", late)
-    assert approve(asked, colleague).state == "approved"
+    monkeypatch.setattr(approvals, "lock_mirror", late)
+    assert approvals.expire_due() == 0
+    assert Approval.objects.get().state == "waiting"

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, ProgrammingError, close_old_connections, connection, transaction
@@ -92,6 +93,11 @@ def test_what_is_asked_again_and_again_is_prepared_unless_its_plan_hangs_on_the_
         prepared = [statement for (statement,) in cursor.fetchall()]
     assert any("LIMIT 1" in statement for statement in prepared)
     assert not [each for each in prepared if "ORDER BY" in each or "LIKE" in each or "COUNT(" in each]
+
+
+def test_more_values_than_the_protocol_takes_are_asked_for_all_the_same(account: Account) -> None:
+    keys = [uuid4() for _ in range(70_000)]
+    assert Account.objects.filter(pk__in=[*keys, account.pk]).get().name == account.name
 
 
 def test_sixteen_writers_keep_one_chain() -> None:

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.db.models import F
 
-from dashboard.models import Account, AuditEntry, Connection, Instance, Membership, Operation, Rights
+from dashboard.models import Account, AuditEntry, Connection, Instance, Membership, Operation, Rights, Role
 from dashboard.services import operations, reconcile, worker_jobs
 from dashboard.services.errors import Refused
 from maestro_api.simulator import Simulator
@@ -272,6 +272,15 @@ def test_what_another_trigger_shows_about_names_during_the_look_counts(
     meanwhile(reconcile, "look_for_marker", lambda: accounts.update(resend_allowed=False))
     assert hours.work(operation, seconds=60) == "needs_person"
     assert len(posts()) == 1
+
+
+def test_who_may_only_look_by_now_sends_nothing_again(
+    lost: Callable[..., Operation], hours: Hours, ada: Membership, posts: Posts
+) -> None:
+    operation = lost(happened=False)
+    Membership.objects.filter(pk=ada.pk).update(role=Role.VIEWER)
+    assert hours.work(operation, seconds=120) == "rejected"
+    assert (operation.message, len(posts())) == (reconcile.ROLE_TAKEN, 1)
 
 
 def test_a_lost_cancel_is_settled_by_the_worker(

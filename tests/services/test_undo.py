@@ -181,7 +181,7 @@ def test_undoing_what_was_given_up_says_that_nothing_was_sent(
     """The window ended on an instance that had ended by itself: there is nothing to undo, and "sent already" would be untrue."""
     simulator.set_instance(str(instance.pk), status="completed")
     work(clock, seconds=12)
-    with pytest.raises(Refused, match=r"nothing was sent\. Too late: it is completed"):
+    with pytest.raises(Refused, match=r"nothing to undo\. Too late: it is completed"):
         undo.undo_cancel(planned, membership=ada)
 
 
