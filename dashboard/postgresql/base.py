@@ -12,6 +12,7 @@ from psycopg import ClientCursor, Connection
 from psycopg.pq import TransactionStatus
 
 HANGS_ON_VALUES = (" ORDER BY ", " LIKE ", "COUNT(")  # how many rows there are decides the way to them
+OF_ONE_INSTANCE = '"instance_id" = %s'  # that is few rows in any order
 MOST_PARAMETERS = 65_535  # that the protocol takes beside a statement; where there are more, they become part of it
 
 
@@ -21,11 +22,15 @@ class Cursor(base.ServerBindingCursor):
     connection: Connection[Any]
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-        if not params or not isinstance(query, str) or any(word in query for word in HANGS_ON_VALUES):
+        if not params or not isinstance(query, str) or _hangs_on_values(query):
             options["prepare"] = False
         if params and len(params) > MOST_PARAMETERS:
             query, params = ClientCursor(self.connection).mogrify(query, params), None
         return super().execute(query, params, **options)  # type: ignore[misc]  # django-stubs do not say that it is psycopg's Cursor
+
+
+def _hangs_on_values(query: str) -> bool:
+    return OF_ONE_INSTANCE not in query and any(word in query for word in HANGS_ON_VALUES)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
@@ -94,6 +94,7 @@ class Scene:
     details: list[str]
     hook: str
     key: str
+    taken: Counter[str] = field(default_factory=Counter)  # events that the console took, by the answer
 
     def paths(self, kind: str) -> list[str]:
         """All addresses of one kind, the same for each run."""
@@ -128,6 +129,7 @@ class Scene:
         with visiting({"port": self.console.port, "seconds": seconds, "people": people}) as process:
             meanwhile()
             counted = visited(process)
+        self.taken.update(counted.get(EVENT, {}).get("statuses", {}))
         for kind, record in counted.items():
             if record["notes"]:
                 print(f"  {kind}: {', '.join(record['notes'])}", file=sys.stderr, flush=True)
@@ -318,15 +320,12 @@ def _told(scene: Scene, found: Counted, name: str = "load", *, has_bars: bool = 
         "answers",
         "== 0",
     )
-    taken = sum(
-        number
-        for kind, record in found.items()
-        if kind.endswith(EVENT)
-        for status, number in record["statuses"].items()
-        if status == "204"
-    )
-    stored = scene.console.query("SELECT COUNT(*) FROM dashboard_delivery")[0][0]
-    yield Figure(f"{name}_events_lost", taken - stored, "events", "== 0")
+    yield Figure(f"{name}_events_lost", lost(scene), "events", "== 0")
+
+
+def lost(scene: Scene) -> int:
+    """Events that were answered as taken and are not stored; fewer than none where the answer did not arrive."""
+    return int(scene.taken["204"] - scene.console.query("SELECT COUNT(*) FROM dashboard_delivery")[0][0])
 
 
 def rate(found: Counted, kind: str) -> float:
@@ -356,4 +355,5 @@ def killed(scene: Scene, console: Installation) -> Iterator[Figure]:
     found = scene.mixed(seconds, meanwhile)
     yield Figure("load_many_killed_answers", sum(record["answers"] for record in found.values()), "answers")
     yield Figure("load_many_killed_errors", wrong(found, lambda status: not 200 <= status < 300), "answers", "== 0")
+    yield Figure("load_many_killed_events_lost", lost(scene), "events", "<= 0")
     yield Figure("load_many_killed_page_p99", max(found[kind]["p99"] for kind in ("list", "detail", "search")), "ms")

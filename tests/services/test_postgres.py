@@ -11,7 +11,17 @@ from django.db import OperationalError, ProgrammingError, close_old_connections,
 from django.test import Client
 from django.utils import timezone
 
-from dashboard.models import Account, AuditEntry, AuditHead, Connection, Instance, Membership, Operation, OperationState
+from dashboard.models import (
+    Account,
+    AuditEntry,
+    AuditHead,
+    Connection,
+    Instance,
+    InstanceChange,
+    Membership,
+    Operation,
+    OperationState,
+)
 from dashboard.queue import huey_for
 from dashboard.services import actions, audit, edges, operations, sync, tokens
 from dashboard.services.errors import StoreBusy
@@ -88,11 +98,14 @@ def test_what_is_asked_again_and_again_is_prepared_unless_its_plan_hangs_on_the_
         list(Account.objects.filter(name="Sorted").order_by("name"))
         list(Account.objects.filter(name__contains="Searched"))
         Account.objects.filter(name="Counted").count()
+        list(InstanceChange.objects.filter(instance_id=uuid4()).order_by("-observed_at")[:5])
     with connection.cursor() as cursor:
-        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%dashboard_account\"%'")
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
         prepared = [statement for (statement,) in cursor.fetchall()]
-    assert any("LIMIT 1" in statement for statement in prepared)
-    assert not [each for each in prepared if "ORDER BY" in each or "LIKE" in each or "COUNT(" in each]
+    accounts = [each for each in prepared if 'FROM "dashboard_account"' in each]
+    assert any("LIMIT 1" in each for each in accounts)
+    assert not [each for each in accounts if "ORDER BY" in each or "LIKE" in each or "COUNT(" in each]
+    assert any('FROM "dashboard_instancechange"' in each and "ORDER BY" in each for each in prepared)
 
 
 def test_more_values_than_the_protocol_takes_are_asked_for_all_the_same(account: Account) -> None:
