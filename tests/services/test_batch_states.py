@@ -93,7 +93,7 @@ class Life(RuleBasedStateMachine):
         operation = item.operation or intent(
             item.workflow, self.batch.actor, item.label, "{}", key=item.operation_key, marker=new_key()
         )
-        sent = runner._commit(item, Deed(operation))
+        sent = runner._commit(item, Deed(operation), self.person)
         is_allowed = runner.batch.state == BatchState.RUNNING and runner.fence == self.now().fence
         assert (sent is not None) is is_allowed
         if sent is not None:
