@@ -21,6 +21,8 @@ from pathlib import Path
 
 STOP_SECONDS = 10.0
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Linux sends nothing where the starter was gone before it was told to: then the command is not even begun.
+BESIDE_ITS_STARTER = '[ "$PPID" = "$0" ] && exec "$@"'
 
 
 class DemoFailed(Exception):
@@ -41,7 +43,7 @@ def tied(command: Sequence[str | Path]) -> list[str | Path]:
     program = shutil.which("setpriv")
     if program is None or threading.current_thread() is not threading.main_thread():
         return list(command)
-    return [program, "--pdeathsig", "TERM", "--", *command]
+    return [program, "--pdeathsig", "TERM", "--", "sh", "-c", BESIDE_ITS_STARTER, str(os.getpid()), *command]
 
 
 @dataclass(slots=True)

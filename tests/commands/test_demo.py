@@ -110,6 +110,13 @@ def test_what_was_started_ends_when_its_starter_is_killed(code: str, tmp_path: P
                 os.kill(pid, signal.SIGKILL)
 
 
+def test_what_comes_up_after_its_starter_was_gone_does_not_begin() -> None:
+    """A kill in the moment between the start of a part and its tie to the starter."""
+    elsewhere = ["sh", "-c", '"$@"; echo "over"', "sh", *tied(["echo", "begun"])]
+    assert subprocess.run(elsewhere, capture_output=True, text=True, timeout=30).stdout == "over\n"
+    assert subprocess.run(tied(["echo", "begun"]), capture_output=True, text=True, timeout=30).stdout == "begun\n"
+
+
 def test_what_a_thread_starts_outlives_the_thread() -> None:
     started: list[subprocess.Popen[bytes]] = []
     thread = threading.Thread(target=lambda: started.append(subprocess.Popen(tied(["sleep", "60"]))))
