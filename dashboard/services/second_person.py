@@ -6,8 +6,10 @@ never loosen it.
 
 import hashlib
 import json
+from json.encoder import encode_basestring_ascii as quoted
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import CharField, Count, F, Q, QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from dashboard import crypto
@@ -90,13 +92,24 @@ def digest_of(batch: Batch) -> str:
 
     Over the inputs and not over their seals, so that it outlives a rotation of the keys; keyed, since it stands in addresses.
     """
-    names = ("position", "workflow_id", "instance_id", "label", "sealed_inputs")
     head = (batch.kind, str(batch.workflow_id), str(batch.contract_id), batch.reason)
     digest = hashlib.sha256(json.dumps(head).encode())
-    for position, *row, sealed in listed(batch).order_by("position").values_list(*names).iterator(chunk_size=CHUNK):
-        judged = [position, *row, meaning(batch, position, sealed)]
-        digest.update(json.dumps([str(value) for value in judged]).encode())
+    # The ids as text: to make two objects of each row would take half of the time that a long list takes.
+    ids = [Cast("workflow_id", CharField()), Cast("instance_id", CharField())]
+    rows = listed(batch).order_by("position").values_list("position", *ids, "label", "sealed_inputs")
+    for position, workflow_id, instance_id, label, sealed in rows.iterator(chunk_size=CHUNK):
+        what = f"{quoted(label)}, {quoted(meaning(batch, position, sealed))}"
+        digest.update(
+            f'["{position}", "{_with_hyphens(workflow_id)}", "{_with_hyphens(instance_id)}", {what}]'.encode()
+        )
     return crypto.keyed_digest("list", digest.digest())
+
+
+def _with_hyphens(text: str | None) -> str | None:
+    """An id in one form, whether the database keeps it with hyphens or without."""
+    if text is None or len(text) != 32:
+        return text
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def end_request(batch: Batch, *, by: User) -> None:

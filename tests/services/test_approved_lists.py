@@ -1,6 +1,7 @@
 """What an approval holds to: the list and the reason that were judged, through a rotation of keys and up to the start or a stop."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +27,7 @@ from dashboard.models import (
 from dashboard.services import approvals, batches, rotation, second_person
 from dashboard.services.errors import NeedsSecondPerson, NotStarted, Refused
 from dashboard.services.instances import lock_mirror
-from tests.factories import person
+from tests.factories import InstanceFactory, person
 from tests.services.bulk import sheet_batch
 from tests.services.conftest import Meanwhile, new_key
 
@@ -88,6 +89,25 @@ def test_any_change_of_an_input_voids_the_request(
     with pytest.raises(Refused, match="was changed"):
         approve(asked, colleague)
     assert Batch.objects.get().state == BatchState.PLANNED
+
+
+def test_the_digest_of_a_list_is_one_on_every_database_and_in_every_version(
+    batch: Batch, contract: Contract, ada: Membership
+) -> None:
+    """A request waits for days, through updates. A row is the JSON of its position, ids, label and opened inputs, as text."""
+    label = 'Ünïted "Traders" \\ </script>'
+    BatchItem.objects.filter(batch=batch, position=1).update(label=label)
+    instance = InstanceFactory(workflow=contract.workflow)
+    BatchItem.objects.filter(batch=batch, position=2).update(sealed_inputs="", instance=instance)
+    first, second = BatchItem.objects.filter(batch=batch).order_by("position")
+    opened = crypto.unseal(first.sealed_inputs, *batches.inputs_place(batch, 1))
+    rows = (
+        ["trigger", str(batch.workflow_id), str(batch.contract_id), batch.reason],
+        ["1", str(first.workflow_id), "None", label, f"inputs {opened}"],
+        ["2", str(second.workflow_id), str(instance.pk), second.label, ""],
+    )
+    plain = hashlib.sha256("".join(json.dumps(row) for row in rows).encode()).digest()
+    assert second_person.digest_of(batch) == crypto.keyed_digest("list", plain)
 
 
 def test_the_digest_in_the_address_cannot_be_made_from_the_list_alone(
