@@ -4,6 +4,7 @@
 {
   const SLOWEST = 300;
   const states = new WeakMap();
+  const outdated = new WeakSet(); // regions that are to show a deed which the poll under way may not know of yet
   const isStopped = () => document.cookie.split("; ").includes("live=off");
 
   // What a person is in the middle of must survive: then the region waits for its next turn.
@@ -18,10 +19,12 @@
     const ticks = [...region.querySelectorAll("input[type=checkbox]:checked")].map((box) => [box.name, box.value].join("\n"));
     const open = [...region.querySelectorAll("details[open][id]")].map((part) => part.id);
     const active = region.contains(document.activeElement) ? document.activeElement : null;
-    return { ticks, open, focus: active && { id: active.id, href: active.getAttribute("href"), name: active.name, value: active.value } };
+    const carried = [...region.querySelectorAll("[data-carried][id]")];
+    return { ticks, open, carried, focus: active && { id: active.id, href: active.getAttribute("href"), name: active.name, value: active.value } };
   }
 
-  function restore(region, { ticks, open, focus }) {
+  function restore(region, { ticks, open, carried, focus }) {
+    for (const part of carried) if (!part.isConnected) document.getElementById(part.id)?.replaceWith(part);
     const wanted = new Set(ticks);
     for (const box of region.querySelectorAll("input[type=checkbox]")) {
       if (!box.name || box.checked || !wanted.has([box.name, box.value].join("\n"))) continue;
@@ -62,8 +65,14 @@
       }
     }
   }
+  // Between question and answer a person may have begun something, or done it: then the answer to the next turn is shown.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { elt, headers } = detail.requestConfig;
+    if (headers["X-Poll"] && (outdated.has(elt) || isInUse(elt))) detail.shouldSwap = false;
+  });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     const region = detail.requestConfig?.elt;
+    outdated.delete(region);
     const state = region && states.get(region);
     if (!state) return;
     state.sent = false;
@@ -92,6 +101,7 @@
         const own = `[data-reload-on~="${CSS.escape(name)}"]`;
         for (const region of document.querySelectorAll(own)) {
           if (region.parentElement.closest(own)) continue;
+          if (states.get(region)?.sent) outdated.add(region); // or its answer would take the region that the reload waits for
           load(region, region.dataset.url ?? region.dataset.poll ?? location.pathname + location.search, {});
         }
       });

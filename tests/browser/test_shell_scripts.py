@@ -127,6 +127,61 @@ def test_a_region_waits_while_somebody_types_in_it(opened: Page) -> None:
     assert asked == []
 
 
+def polled(page: Page, region: str) -> Route:
+    """The first poll of a region that is put into the page; it is under way until the test answers it."""
+    held: list[Route] = []
+    page.route("**/fake/", lambda route: held.append(route))  # Playwright marks what it is given
+    page.clock.install()
+    page.goto("/preferences/")
+    add_region(page, region)
+    page.evaluate("htmx.trigger(document.body, 'htmx:load')")
+    page.evaluate("document.addEventListener('htmx:afterRequest', () => { window.isAnswered = true; })")
+    page.clock.run_for(7000)
+    wait_until("the region is asked for", lambda: page.evaluate("true") and held)
+    return held[0]
+
+
+def fulfill(route: Route, body: str) -> None:
+    route.fulfill(content_type="text/html", body=body)
+
+
+def test_an_answer_that_comes_when_somebody_has_begun_to_type_waits_for_the_next_turn(opened: Page) -> None:
+    poll = polled(
+        opened, '<div id="region" data-poll="/fake/" data-poll-seconds="5"><input id="typed" type="text"></div>'
+    )
+    opened.locator("#typed").fill("half a word")
+    fulfill(poll, '<div id="region" data-poll="/fake/" data-poll-seconds="5"><input id="typed" type="text"></div>')
+    wait_until("the answer is in the page", lambda: opened.evaluate("window.isAnswered"))
+    expect(opened.locator("#typed")).to_have_value("half a word")
+    expect(opened.locator("#typed")).to_be_focused()
+
+
+def test_a_deed_while_a_poll_is_under_way_is_shown_though_the_poll_knows_nothing_of_it(opened: Page) -> None:
+    opened.route("**/own/", lambda route: fulfill(route, '<p id="region">after the deed</p>'))
+    attributes = (
+        'id="region" data-poll="/fake/" data-poll-seconds="5" data-reload-on="instanceChanged" data-url="/own/"'
+    )
+    poll = polled(opened, f"<p {attributes}>before the deed</p>")
+    opened.evaluate("document.dispatchEvent(new CustomEvent('instanceChanged'))")
+    fulfill(poll, f"<p {attributes}>before the deed</p>")
+    expect(opened.locator("#region")).to_have_text("after the deed")
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [('<form id="_link">Reveal link</form>', "fresh the link"), ("", "fresh")],
+    ids=["offered", "over"],
+)
+def test_what_was_revealed_stays_as_long_as_the_page_offers_it(opened: Page, part: str, shown: str) -> None:
+    """O-16: each reveal is recorded, so nobody is made to do it again by a page that brings itself up to date."""
+    poll = polled(
+        opened,
+        '<div id="region" data-poll="/fake/" data-poll-seconds="5">old <b id="_link" data-carried>the link</b></div>',
+    )
+    fulfill(poll, f'<div id="region" data-poll-final>fresh {part}</div>')
+    expect(opened.locator("#region")).to_have_text(shown)
+
+
 def test_a_named_event_reloads_the_regions_that_wait_for_it(opened: Page) -> None:
     opened.route("**/fake/", lambda route: route.fulfill(content_type="text/html", body='<p id="region">reloaded</p>'))
     opened.goto("/preferences/")
