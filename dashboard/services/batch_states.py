@@ -49,6 +49,7 @@ WRONG_STATE = "This bulk run is {}, so that is not possible any more."
 PAUSED = "Paused by {}."
 STOPPED = "The run was stopped before this one."
 UNDONE = "The run was undone before anything was sent."
+RETRY_UNDONE = "The retry was undone before anything was sent again."
 TOO_LATE_TO_UNDO = "The time to undo is over; stop it instead."
 NOT_YOURS_TO_START = "Only {} can start this, because it runs with that person's own connection."
 NOTHING_TO_RETRY = "There is nothing to try again: no row failed that surely did not run."
@@ -157,18 +158,19 @@ def undo(batch: Batch, *, membership: Membership) -> Batch:
         lock_mirror(batch.account_id)  # what takes a slot waits for it too, so "in time" is said of this very moment
         now = timezone.now()
         in_time = Q(state__in=(State.RUNNING, State.PAUSED), starts_at__gt=now)
+        why = RETRY_UNDONE if batch.items.filter(attempt__gt=1).exists() else UNDONE
         # Only the window of a retry finds anything under way, left from before: that is wound up like after a stop.
         is_idle = not batch.items.filter(state__in=UNDER_WAY_ITEMS).exists()
         over: dict[str, Any] = (
             {"state": State.DONE, "ended_at": now} if is_idle else {"state": State.STOPPING, "next_send_at": now}
         )
-        if not _change(batch, "batch.undone", membership.user, in_time, hold=Hold.NONE, message=UNDONE, **over):
+        if not _change(batch, "batch.undone", membership.user, in_time, hold=Hold.NONE, message=why, **over):
             batch.refresh_from_db()
             is_over = batch.state in (State.STOPPING, State.DONE)
             if is_over and last_word(batch) == "undone":
                 return batch
             raise Refused(WRONG_STATE.format(batch.look.label.lower()) if is_over else TOO_LATE_TO_UNDO)
-        _leave_waiting(batch, UNDONE)
+        _leave_waiting(batch, why)
     batch.refresh_from_db()
     return batch
 

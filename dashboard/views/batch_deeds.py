@@ -53,7 +53,7 @@ def resume(request: PersonRequest, batch_id: str) -> HttpResponse:
 @require_POST
 def undo(request: PersonRequest, batch_id: str) -> HttpResponse:
     """End it before anything was sent."""
-    return _done(request, batch_id, batches.undo, "Undone. Nothing was sent to Docusign.")
+    return _done(request, batch_id, batches.undo)
 
 
 @requires("batch.run")
@@ -63,9 +63,9 @@ def now(request: PersonRequest, batch_id: str) -> HttpResponse:
     return _done(request, batch_id, batches.start_now, "The run begins now.")
 
 
-def _done(request: PersonRequest, batch_id: str, act: Callable[..., Batch], said: str) -> HttpResponse:
+def _done(request: PersonRequest, batch_id: str, act: Callable[..., Batch], said: str = "") -> HttpResponse:
     batch = act(found(request, batch_id), membership=request.membership)
-    messages.success(request, said)
+    messages.success(request, said or batch.message)
     return htmx.done(request, reverse("batch", args=[batch.pk]), EVENT)
 
 

@@ -237,6 +237,7 @@ def test_within_the_window_a_cancel_of_many_is_undone(frozen: Batch, operator: M
     Batch.objects.filter(pk=frozen.pk).update(starts_at=timezone.now() + timedelta(seconds=5))
     batches.undo(frozen, membership=operator)
     assert (frozen.state, batches.counts(frozen)) == (BatchState.DONE, {ItemState.NOT_SENT: 3})
+    assert {frozen.message, *frozen.items.values_list("message", flat=True)} == {batch_states.UNDONE}
     assert AuditEntry.objects.filter(action="batch.undone").count() == 1
     assert not Operation.objects.exists()
 
@@ -248,7 +249,7 @@ def test_an_undone_retry_still_settles_what_was_under_way(running: Batch, operat
     batches.retry(running, membership=operator, key="again")
     Batch.objects.filter(pk=running.pk).update(starts_at=timezone.now() + timedelta(seconds=5))
     batches.undo(running, membership=operator)
-    assert running.state == BatchState.STOPPING
+    assert (running.state, running.message) == (BatchState.STOPPING, batch_states.RETRY_UNDONE)
     BatchItem.objects.filter(batch=running, position=2).update(state=ItemState.CONFIRMED)
     assert batch_states.wind_up(running)
     assert batches.counts(running) == {ItemState.CONFIRMED: 2, ItemState.NOT_SENT: 2}
