@@ -56,15 +56,12 @@ class Erased:
 
 def erase_person(user: User) -> Erased:
     """Leave a tombstone: the deeds stay, nobody can tell any more from here who did them, except from the audit."""
-    if Batch.objects.filter(actor=user, state__in=(BatchState.PLANNED, *ACTIVE_BATCHES)).exists():
-        raise Refused(STILL_WORKING.format(user))
-    if Operation.objects.filter(actor=user, state__in=OPEN_STATES).exists():
-        raise Refused(STILL_WORKING.format(user))
-    for membership in user.memberships.select_related("account", "user"):
-        if team.is_last_admin(membership):
-            raise Refused(f"{user} is the last admin of {membership.account}. Make somebody else an admin first.")
     with transaction.atomic():
-        for account in Account.objects.filter(memberships__user=user).order_by("pk"):
+        accounts = Account.objects.filter(memberships__user=user).order_by("pk")
+        for account in accounts:
+            lock_mirror(account.pk)  # so that no run of theirs begins meanwhile
+        _refuse_while_at_work(user)
+        for account in accounts:
             audit.record("person.erased", actor=None, account=account, detail={"user": str(user.pk)})
         browser_sessions.end_all(user)
         rows = Instance.objects.filter(url_owner=user).update(sealed_url="", url_owner=None)
@@ -88,6 +85,16 @@ def erase_person(user: User) -> Erased:
             session_epoch=F("session_epoch") + 1,
         )
     return Erased(rows + 1, is_barred=user.memberships.exists())
+
+
+def _refuse_while_at_work(user: User) -> None:
+    if Batch.objects.filter(actor=user, state__in=(BatchState.PLANNED, *ACTIVE_BATCHES)).exists():
+        raise Refused(STILL_WORKING.format(user))
+    if Operation.objects.filter(actor=user, state__in=OPEN_STATES).exists():
+        raise Refused(STILL_WORKING.format(user))
+    for membership in user.memberships.select_related("account", "user"):
+        if team.is_last_admin(membership):
+            raise Refused(f"{user} is the last admin of {membership.account}. Make somebody else an admin first.")
 
 
 def _forget_name(user: User) -> int:

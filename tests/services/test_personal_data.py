@@ -55,6 +55,7 @@ from tests.factories import (
     person,
     preset_of,
 )
+from tests.services.conftest import Meanwhile
 
 pytestmark = pytest.mark.django_db
 JO = "jo.miller@example.com"
@@ -157,6 +158,15 @@ def test_an_erased_person_leaves_a_tombstone_and_the_chain_holds(leaver: User, w
 @pytest.mark.parametrize("state", [OperationState.PLANNED, OperationState.UNKNOWN, OperationState.NEEDS_PERSON])
 def test_nobody_is_erased_while_their_deeds_are_open(leaver: User, workflow: Workflow, state: str) -> None:
     deed_of(leaver, workflow, state)
+    with pytest.raises(Refused, match="not over"):
+        personal_erasure.erase_person(leaver)
+    assert Membership.objects.filter(user=leaver).exists()
+
+
+def test_a_deed_that_began_before_its_person_was_erased_is_noticed(
+    leaver: User, workflow: Workflow, meanwhile: Meanwhile
+) -> None:
+    meanwhile(personal_erasure, "lock_mirror", lambda: deed_of(leaver, workflow, OperationState.PLANNED))
     with pytest.raises(Refused, match="not over"):
         personal_erasure.erase_person(leaver)
     assert Membership.objects.filter(user=leaver).exists()
