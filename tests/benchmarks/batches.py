@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks.figures import Figure
@@ -150,7 +150,10 @@ def pace(rows: int) -> Iterator[Figure]:
         console.finish(seconds=300)
         moments = [moment_of(entry) for entry in console.posts()]
         took = moments[-1] - moments[0]
-        ahead = max(place - (moment - moments[0]) * RATE for place, moment in enumerate(moments))
+        # From the first slot on, and not from the arrival of its call, which the worker's first connection keeps waiting.
+        [[first]] = console.rows("SELECT MIN(sent_at) FROM dashboard_operation")
+        began = datetime.fromisoformat(str(first)).replace(tzinfo=UTC).timestamp()
+        ahead = max(place - (moment - began) * RATE for place, moment in enumerate(moments))
         yield Figure("pace_to_allowance", (len(moments) - 1) / RATE / took, "ratio", ">= 0.9")
         # Two sent shortly after one another, where the first was late, are still within what the time allowed.
         yield Figure("pace_ahead_of_allowance", ahead, "calls", "<= 1.05")
