@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from dashboard.models import Membership
 from tests.processes import RunningConsole, wait_until
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=30_000)
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), "")
 UNPROVEN = """
@@ -26,7 +26,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.browser)
-    item.add_marker(pytest.mark.timeout(300))
+    item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,8 +53,9 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def running() -> Iterator[RunningConsole]:
     """One console for all browser tests of this process, its mirror filled."""
-    # A third of them run, and tests that come before cancel a dozen: more than a page must be left.
-    with RunningConsole("--instances=160") as console:
+    # A third of them run, and tests that come before cancel a dozen: more than a page must be left. What a test undoes, or sends
+    # at once, must still wait when a slow machine comes to it.
+    with RunningConsole("--instances=160", env={"UNDO_SECONDS": "30"}) as console:
         console.control("POST", "/profile", {"moving": False})  # what a test chose must not end by itself meanwhile
         session = console.sign_in()
         session.get(f"{console.url}/instances/", timeout=30)
@@ -125,7 +126,7 @@ def person(
             known, context = None, browser.new_context(**window)
             contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(45_000)
         watch(page, complaints)
         if known is None:
             sign_in(page, console, name)
@@ -155,7 +156,7 @@ def visit(live_server: object, browser: Browser, complaints: list[str]) -> Itera
         contexts.append(context)
         context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": key, "url": str(live_server)}])
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(45_000)
         watch(page, complaints)
         return page
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from maestro_api.simulator import MAIN_ACCOUNT_ID
 from tests.processes import RunningConsole
 
-SLOW = 25_000  # what waits for the worker: one turn of the page's own polling, and the machine's bad moments
+SLOW = 45_000  # what waits for the worker: one turn of the page's own polling, and the machine's bad moments
 INSTANCE_URL = re.compile(r"/instances/[0-9a-f-]{36}/$")
 OPERATION_URL = re.compile(r"/operations/[0-9a-f-]{36}/$")
 IN_PROGRESS = "SELECT id FROM dashboard_instance WHERE status = 'in_progress'"

@@ -129,7 +129,7 @@ def test_pages_stay_up_with_their_age_while_docusign_is_down(broken: RunningCons
     expect(now.or_(told).first).to_be_visible()
     with suppress(PlaywrightTimeout):  # on a slow machine the window may be over by now
         now.click(timeout=3_000)
-    expect(told).to_be_visible(timeout=60_000)
+    expect(told).to_be_visible(timeout=150_000)
     assert [each for each in broken.ledger("POST", "/actions/cancel") if each["status"] == 200] == []
 
 
@@ -144,7 +144,7 @@ def test_an_answer_of_502_to_a_trigger_is_unknown_and_found_by_the_worker(
     broken.control("POST", "/faults", [fault])
     send(page)
     expect(page).to_have_url(OPERATION_URL)
-    expect(page.get_by_role("link", name="Open instance")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="Open instance")).to_be_visible(timeout=150_000)
     assert len(triggers(broken)) == 1
 
 

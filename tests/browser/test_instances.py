@@ -46,7 +46,6 @@ def test_a_cancel_needs_a_reason_and_ends_the_instance_once(
     page.get_by_role("link", name="Cancel instance…").click()
     dialog = page.get_by_role("dialog")
     verb = dialog.get_by_role("button", name="Cancel 1 instance")
-    expect(page.locator(".htmx-added")).to_have_count(0)  # until then the form would be sent without script
     verb.click()
     expect(dialog.get_by_label("Reason")).to_have_accessible_description(re.compile("Write why"))
     assert cancels() == 0
@@ -87,9 +86,9 @@ def test_a_cancel_is_sent_by_itself_at_the_end_of_its_window_and_the_page_follow
     page.goto(f"{console.url}/instances/{instance['id']}/cancel/")
     page.get_by_label("Reason").fill("Duplicate")
     page.get_by_role("button", name="Cancel 1 instance").click()
-    expect(page.locator("[data-countdown]").first).to_have_text(re.compile(r"Canceling in [1-7] s"))
+    expect(page.locator("[data-countdown]").first).to_have_text(re.compile(r"Canceling in 2?[0-7] s"))
     assert cancels() == 0
-    expect(state_in_title(page)).to_have_text(re.compile("Canceled"), timeout=60_000)
+    expect(state_in_title(page)).to_have_text(re.compile("Canceled"), timeout=120_000)
     assert cancels() == 1
 
 
@@ -100,10 +99,12 @@ def test_canceling_what_has_ended_meanwhile_is_told_and_shown(console: RunningCo
     page.goto(f"{console.url}/instances/{instance['id']}/")
     page.get_by_role("link", name="Cancel instance…").click()
     dialog = page.get_by_role("dialog")
-    console.control("POST", f"/instances/{instance['id']}", {"workflow_status": "Completed"})
     dialog.get_by_label("Reason").fill("Too late")
     dialog.get_by_role("button", name="Cancel 1 instance").click()
-    page.locator("main").get_by_role("button", name="Cancel now").click()
+    now = page.locator("main").get_by_role("button", name="Cancel now")
+    expect(now).to_be_visible()
+    console.control("POST", f"/instances/{instance['id']}", {"workflow_status": "Completed"})
+    now.click()
     expect(page.locator(".toast", has_text=re.compile("completed", re.I))).to_be_visible()
     expect(page.locator(".toast[data-undo-seconds]")).to_have_count(0)  # nor is an Undo offered any more
     expect(state_in_title(page)).to_have_text(re.compile("Completed"))
@@ -132,7 +133,7 @@ def test_a_cancel_with_a_lost_answer_is_read_back(
         seconds=60,
     )
     page.goto(f"{console.url}/instances/{instance['id']}/")
-    expect(state_in_title(page)).to_have_text(re.compile("Canceled"), timeout=60_000)
+    expect(state_in_title(page)).to_have_text(re.compile("Canceled"), timeout=120_000)
     assert cancels() == 1
 
 

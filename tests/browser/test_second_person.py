@@ -38,7 +38,7 @@ def test_a_cancel_waits_for_a_second_person_and_runs_with_the_token_of_who_asked
         token, instance_id = ask(olu, console)
         assert console.ledger("POST", CANCEL) == []
         approve(ada, console)
-        sent = wait_until("the cancel is sent", lambda: console.ledger("POST", CANCEL), seconds=60)
+        sent = wait_until("the cancel is sent", lambda: console.ledger("POST", CANCEL), seconds=120)
         assert [(entry["token"], instance_id in entry["path"]) for entry in sent] == [(token, True)]
     finally:
         remove_policy(ada, console)

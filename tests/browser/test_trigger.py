@@ -188,7 +188,7 @@ def test_a_lost_answer_is_shown_as_unknown_and_settled_without_a_second_trigger(
     expect(page.get_by_role("heading", name="We do not know whether it started.")).to_be_visible()
     expect(page.locator("h1 .state")).to_have_text(re.compile("Unknown"))
     console.control("DELETE", "/faults")
-    expect(page.get_by_role("link", name="Open instance")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("link", name="Open instance")).to_be_visible(timeout=150_000)
     page.get_by_role("link", name="Open instance").click()
     expect(page.locator("h1")).to_contain_text("Leaver whose answer was lost")
     assert len(triggers(console)) == 1

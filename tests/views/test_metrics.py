@@ -99,7 +99,7 @@ def test_the_tables_tell_deeds_sync_budget_breaker_and_workers(
     AccountSync.objects.create(account=operator.account, ended_at=now - timedelta(minutes=20), failed_at=now)
     ApiBudget.objects.create(
         account=operator.account,
-        hour_began_at=now.replace(minute=0, second=0, microsecond=0),
+        hour_began_at=now - timedelta(minutes=1),
         hour_used=1500,
         open_until=now + timedelta(seconds=30),
     )
