@@ -12,6 +12,7 @@ from django.test import Client
 from dashboard import crypto
 from dashboard.models import Account, Hook, HookKey
 from dashboard.services.hooks import fingerprint_of, key_place
+from tests.processes import RunningConsole, wait_until
 
 KEY = "a key of thirty-two characters, ok"
 
@@ -73,3 +74,13 @@ def send(hook: Hook, message: dict[str, Any] | bytes, *secrets: str, client: Cli
         address(hook), body, content_type="application/json", headers=headers_for(body, *secrets)
     )
     return answer.status_code
+
+
+def status_of_sent(console: RunningConsole, order: dict[str, Any]) -> int:
+    """What the receiver of a demo answers to the one event of such an order; while it is busy, Docusign comes again."""
+
+    def told() -> int | None:
+        [sent] = console.control("POST", "/connect/send", order)
+        return None if sent["status"] in (None, 503) else int(sent["status"])
+
+    return int(wait_until("the receiver is not busy", told))

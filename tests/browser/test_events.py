@@ -6,6 +6,7 @@ from playwright.sync_api import Page, expect
 
 from maestro_api.simulator import MAIN_ACCOUNT_ID
 from tests.browser.steps import SLOW
+from tests.connect_events import status_of_sent
 from tests.processes import RunningConsole
 
 Person = Callable[..., Page]
@@ -26,8 +27,7 @@ def test_an_admin_adds_a_key_and_sees_the_event_that_it_signed(console: RunningC
     row = page.get_by_role("table", name="Keys that sign events").get_by_role("row", name="Browser key")
     expect(row).to_contain_text("never", timeout=SLOW)
     order = {"keys": [KEY], "event": "workflow-started", "account_id": MAIN_ACCOUNT_ID}
-    [sent] = console.control("POST", "/connect/send", order)
-    assert sent["status"] == 204
+    assert status_of_sent(console, order) == 204
     page.reload()
     expect(page.get_by_role("table", name="Last events")).to_contain_text("Browser key")
     expect(row).not_to_contain_text("never")
@@ -35,8 +35,7 @@ def test_an_admin_adds_a_key_and_sees_the_event_that_it_signed(console: RunningC
     row.get_by_role("link", name="Remove…").click()
     dialog.get_by_role("button", name="Remove the key").click()
     expect(row).to_have_count(0, timeout=SLOW)
-    [refused] = console.control("POST", "/connect/send", order | {"event": "workflow-failed"})
-    assert refused["status"] == 401
+    assert status_of_sent(console, order | {"event": "workflow-failed"}) == 401
 
 
 def test_an_operator_sees_the_events_but_not_the_address(console: RunningConsole, person: Person) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -105,6 +105,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     console.stop()
 
 
+def repeated(send: Callable[[], int]) -> int:
+    """What the receiver answers in the end: a 503 of a busy disk means to come again, which Docusign does."""
+    until = time.monotonic() + 60
+    while (status := send()) == 503 and time.monotonic() < until:
+        time.sleep(0.1)
+    return status
+
+
 def status_of(raw: socket.socket) -> int:
     with raw:
         return int(raw.recv(4096).split(b" ")[1])
@@ -114,8 +122,8 @@ def test_the_same_event_in_parallel_has_one_effect(served: Served) -> None:
     """W-5: 100 at once, then again with a growing retryCount."""
     message, before = event(MAIN_ACCOUNT_ID), served.deliveries()
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: served.send(message), range(100)))
-    answers += [served.send(message | {"retryCount": count}) for count in range(1, 10)]
+        answers = list(pool.map(lambda _: repeated(lambda: served.send(message)), range(100)))
+    answers += [repeated(lambda n=n: served.send(message | {"retryCount": n})) for n in range(1, 10)]
     assert set(answers) == {204}
     assert served.deliveries() == before + 1
 
@@ -127,7 +135,8 @@ def test_keys_are_rolled_under_load_without_a_refusal(served: Served) -> None:
 
     def sender() -> None:
         while not stop.is_set():
-            answers.append(served.send(event(MAIN_ACCOUNT_ID), KEY, NEW_KEY))
+            message = event(MAIN_ACCOUNT_ID)
+            answers.append(repeated(lambda message=message: served.send(message, KEY, NEW_KEY)))
             time.sleep(0.02)
 
     threads = [threading.Thread(target=sender) for _ in range(2)]
@@ -209,8 +218,13 @@ def test_an_event_in_chunks_is_taken(served: Served) -> None:
     """W-6: some senders announce no length."""
     body, before = body_of(event(MAIN_ACCOUNT_ID)), served.deliveries()
     url = f"http://127.0.0.1:{served.port}/hooks/docusign/{TOKEN}/"
-    answer = requests.post(url, iter([body[:100], body[100:]]), headers=headers_for(body, KEY), timeout=10)
-    assert answer.status_code == 204
+
+    def send_in_chunks() -> int:
+        return requests.post(
+            url, iter([body[:100], body[100:]]), headers=headers_for(body, KEY), timeout=30
+        ).status_code
+
+    assert repeated(send_in_chunks) == 204
     assert served.deliveries() == before + 1
 
 
@@ -223,7 +237,8 @@ def test_while_the_database_is_locked_the_answer_is_503_and_a_redelivery_lands_o
     lock.execute("ROLLBACK")
     lock.close()
     assert refused == 503
-    assert [served.send(message | {"retryCount": count}, KEY) for count in (1, 2, 3)] == [204, 204, 204]
+    again = [repeated(lambda n=n: served.send(message | {"retryCount": n}, KEY)) for n in (1, 2, 3)]
+    assert again == [204, 204, 204]
     assert served.deliveries() == before + 1
 
 
