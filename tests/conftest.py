@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 import responses
 from django.core.cache import caches
@@ -23,6 +24,8 @@ from tests.factories import AccountFactory, person, sealed_tokens
 from tests.processes import collect_static
 
 SIMULATOR_URL = "http://127.0.0.1:9000"
+# Hypothesis' own profile for CI, on every machine: the same examples each time, and no example fails for being slow.
+hypothesis.settings.load_profile("ci")
 
 
 # The tests of such a file share servers that take long to start, so one process runs them all.

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maestro_api.limits import NO_LIMITS, limit_window, read_limits, reset_at, retry_after, wait_for
@@ -68,7 +68,6 @@ def test_no_headers_are_no_state():
     assert not NO_LIMITS.is_known
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=40))
 def test_no_header_text_can_break_the_reading(text):
     """R-2: whatever is sent, the result is nothing or a time within the hour."""
