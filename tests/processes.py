@@ -52,14 +52,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(what: str, test: Callable[[], Any], *, seconds: float = 30.0, every: float = 0.1) -> Any:
-    """The first true answer of `test`; fails with `what` when there is none in time."""
+def wait_until(what: str, test: Callable[[], Any], *, seconds: float = 60.0, every: float = 0.1) -> Any:
+    """The first true answer of `test`; fails with `what` when there is none in time, nor at a last look after it."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while True:
+        is_last = time.monotonic() >= until
         if answer := test():
             return answer
+        if is_last:
+            raise AssertionError(f"not within {seconds:.0f} seconds: {what}")
         time.sleep(every)
-    raise AssertionError(f"not within {seconds:.0f} seconds: {what}")
 
 
 class RunningConsole:

@@ -58,7 +58,7 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the tests; the server ends after them
         )
-        wait_until("Redis answers", self._answers, seconds=10, every=0.02)
+        wait_until("Redis answers", self._answers, every=0.02)
 
     def kill(self) -> None:
         """kill -9: everything in it is gone."""

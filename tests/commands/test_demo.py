@@ -49,7 +49,7 @@ def test_signals_in_quick_succession_end_every_part_of_the_demo(demo: RunningCon
         time.sleep(0.02)
     assert demo.process.wait(30) == 0
     assert "Demo ended." in demo.output.read_text()
-    wait_until("every child ended", lambda: not living(children), seconds=10)
+    wait_until("every child ended", lambda: not living(children), seconds=30)
 
 
 def test_the_demo_ends_and_says_why_when_a_part_ends_by_itself(demo: RunningConsole) -> None:
@@ -59,7 +59,7 @@ def test_the_demo_ends_and_says_why_when_a_part_ends_by_itself(demo: RunningCons
     assert demo.process is not None
     assert demo.process.wait(30) != 0
     assert "The worker ended by itself." in demo.output.read_text()
-    wait_until("every child ended", lambda: not living(children), seconds=10)
+    wait_until("every child ended", lambda: not living(children), seconds=30)
 
 
 def test_the_demo_says_when_a_port_is_taken() -> None:
@@ -104,7 +104,7 @@ def test_what_was_started_ends_when_its_starter_is_killed(code: str, tmp_path: P
         try:
             assert is_alive(pid)
             starter.kill()
-            wait_until("the part ended", lambda: not is_alive(pid), seconds=10)
+            wait_until("the part ended", lambda: not is_alive(pid), seconds=30)
         finally:
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
