@@ -9,7 +9,7 @@ import pytest
 from tests.processes import collect_static
 from tests.services.file_console import FileConsole
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 # A request and a job that fail, with canaries wherever the library would look.
 CODE = """
 import logging

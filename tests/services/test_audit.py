@@ -114,12 +114,13 @@ def test_an_entry_says_who_from_where_and_to_what() -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(300)
 def test_sixteen_writers_keep_one_chain(tmp_path: Path) -> None:
     """A-4: four processes with four threads each write 25 entries at the same time; no fork, no gap."""
     console = FileConsole(tmp_path)
     code = """
 from django.db import OperationalError
-def once(number, tries=3):
+def once(number, tries=10):
     try:
         with transaction.atomic():
             audit.record("test.done", actor=None, account=None, reason=str(number))
@@ -136,6 +137,6 @@ threads = [threading.Thread(target=write) for _ in range(4)]
 [thread.join() for thread in threads]
 """
     writers = [console.start(code) for _ in range(4)]
-    assert [(writer.communicate(timeout=90)[1], writer.returncode) for writer in writers] == [("", 0)] * 4
+    assert [(writer.communicate(timeout=200)[1], writer.returncode) for writer in writers] == [("", 0)] * 4
     report = console.run("report = audit.verify_chain()\nprint(report.is_ok, report.count)")
     assert report == "True 400"
