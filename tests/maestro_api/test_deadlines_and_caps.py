@@ -56,27 +56,27 @@ def test_a_dripping_server_cannot_hold_a_call_past_its_deadline(raw_server, clie
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         client.list_workflows(deadline=0.6)
-    assert 0.5 <= time.monotonic() - started <= 5
+    assert 0.5 <= time.monotonic() - started < 20
 
 
 def test_a_silent_server_ends_the_call_at_the_deadline(raw_server, client_of):
     """E-6: accept and never answer."""
     silence = threading.Event()
-    client = client_of(raw_server(lambda connection, _: silence.wait(5)), retry=NO_RETRY)
+    client = client_of(raw_server(lambda connection, _: silence.wait(60)), retry=NO_RETRY)
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         client.list_workflows(deadline=0.4)
     silence.set()
-    assert time.monotonic() - started <= 4
+    assert time.monotonic() - started < 20
 
 
 def test_a_server_silent_for_the_read_timeout_is_a_timeout_of_its_own(raw_server, client_of, monkeypatch):
     """E-6: the read timeout is shorter than the wall clock, and differs for reading and writing."""
     monkeypatch.setitem(transport_module.READ_TIMEOUT, "GET", 0.2)
     silence = threading.Event()
-    client = client_of(raw_server(lambda connection, _: silence.wait(5)), retry=NO_RETRY)
+    client = client_of(raw_server(lambda connection, _: silence.wait(60)), retry=NO_RETRY)
     with pytest.raises(RequestTimedOut) as caught:
-        client.list_workflows(deadline=5)
+        client.list_workflows(deadline=30)
     silence.set()
     assert not caught.value.may_have_happened
 
@@ -208,8 +208,9 @@ def test_whatever_was_packed_comes_out_whole(size, packet, seed):
         read_body(Packets(packed[:-1], packet), BODY_CAP)
 
 
-def test_a_host_that_takes_no_connection_ends_the_call_in_time():
+def test_a_host_that_takes_no_connection_ends_the_call_in_time(monkeypatch):
     """E-6: with its queue full, the listener ignores us; nothing was sent, so nothing can have happened."""
+    monkeypatch.setattr(transport_module, "CONNECT_TIMEOUT", 30)  # far away, so that only the deadline ends it soon
     with contextlib.ExitStack() as open_sockets:
         listener = open_sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -224,7 +225,7 @@ def test_a_host_that_takes_no_connection_ends_the_call_in_time():
         started = time.monotonic()
         with pytest.raises(TransportError) as caught:
             client.trigger_workflow(WORKFLOW, instance_name="x", trigger_inputs={}, deadline=0.4)
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 20
         assert not caught.value.may_have_happened
 
 
@@ -241,7 +242,7 @@ def test_a_gzip_bomb_is_stopped_at_the_cap(raw_server, client_of):
     started = time.monotonic()
     with pytest.raises(ResponseTooLarge):
         client_of(server).list_workflows()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
 
 

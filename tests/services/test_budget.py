@@ -193,7 +193,7 @@ def refuse(simulator: Simulator, **limits: object) -> None:
 @pytest.mark.parametrize(
     ("limits", "shortest", "longest"),
     [
-        ({"retry_after": 8}, 8, 9),
+        ({"retry_after": 30}, 30, 33),
         ({"retry_after": 86_400}, 86_400, 95_040),
         ({"status": 400}, 0, 3_960),
         ({"spent_hourly": 0, "spent_burst": 200}, 29, 33),
@@ -212,10 +212,11 @@ def test_after_a_refusal_nothing_is_sent_before_the_time(
     with pytest.raises(RateLimited), calling(ada) as client:
         client.list_workflows()
     assert len(simulator.ledger()) == 1
-    assert datetime.now(UTC) - began < timedelta(seconds=5)
+    ended = datetime.now(UTC)
+    assert ended - began < timedelta(seconds=20)
     until = row_of(ada.account).blocked_until
     assert until is not None
-    assert timedelta(seconds=shortest) <= until - began <= timedelta(seconds=longest + 2)
+    assert began + timedelta(seconds=shortest) <= until <= ended + timedelta(seconds=longest + 2)
     for lane in Lane:
         with pytest.raises(DocusignUnavailable) as held, calling(ada, lane=lane) as client:
             client.list_workflows()

@@ -111,7 +111,7 @@ def test_a_queue_that_cannot_be_reached_costs_no_page(
     settings.TASKS = {"default": {"BACKEND": queue_backend(url), "QUEUES": [], "OPTIONS": {"url": url}}}
     began = time.monotonic()
     jobs.enqueue("settle_operation", "some-id", priority=jobs.PEOPLE_FIRST)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert "The queue cannot be reached" in caplog.text
 
 

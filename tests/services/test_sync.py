@@ -300,7 +300,7 @@ def test_the_poller_wakes_with_the_new_hour(ada: Membership) -> None:
 
 def test_refresh_now_is_heeded_once_in_ten_seconds(ada: Membership) -> None:
     """R-7: a debounce of ten seconds."""
-    ada = age(ada, timedelta(seconds=9))
+    ada = age(ada, timedelta(seconds=5))
     assert not sync.refresh_now(ada)
     ada = age(ada, timedelta(seconds=11))
     assert [sync.refresh_now(ada), sync.refresh_now(ada)] == [True, True]
