@@ -36,7 +36,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 def trigger(console: ServedConsole, session: requests.Session) -> requests.Response:
     """Fill and send the form as a person would."""
     [(workflow, fields)] = console.rows(
-        "SELECT w.id, c.fields FROM dashboard_workflow w JOIN dashboard_contract c ON c.workflow_id = w.id "
+        "SELECT w.id, CAST(c.fields AS TEXT) FROM dashboard_workflow w JOIN dashboard_contract c ON c.workflow_id = w.id "
         "WHERE w.name = 'Supplier NDA'"
     )
     url = f"{console.url}/workflows/{UUID(str(workflow))}/trigger/"
