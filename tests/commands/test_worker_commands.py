@@ -19,6 +19,7 @@ from dashboard.management.commands.sync import bar
 from dashboard.models import AccountSync, Instance, Membership, Rights, Workflow
 from dashboard.services import audit, schedules, sync
 from maestro_api.simulator import MAIN_ACCOUNT_ID, Simulator
+from tests.services.bulk import ShiftingFlag
 
 Connect = Callable[..., Membership]
 
@@ -57,6 +58,40 @@ def test_each_turn_of_the_schedules_works_under_an_id_of_its_own(db: None, monke
     monkeypatch.setattr(work, "close_old_connections", lambda: None)
     work.Command()._keep_time(stopped)
     assert len(set(ids)) == 2
+
+
+class Clock:
+    """Seconds that pass only as the test says."""
+
+    now = 1000.0
+
+    def shift(self, by: timedelta) -> None:
+        self.now += by.total_seconds()
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("takes", "beats"), [(0, 2), (7, 6)])
+def test_a_worker_beats_by_the_clock_however_long_its_turns_take(
+    monkeypatch: pytest.MonkeyPatch, takes: int, beats: int
+) -> None:
+    """R-12: one that lives must not count as gone, and after half a minute without a beat it does."""
+    clock, turns, seen = Clock(), [], []
+    stopped = ShiftingFlag(clock)
+
+    def turn() -> int:
+        turns.append(clock.shift(timedelta(seconds=takes)))
+        if len(turns) == 6:
+            stopped.set()
+        return 0
+
+    monkeypatch.setattr(work, "time", clock)
+    monkeypatch.setattr(schedules, "beat", seen.append)
+    monkeypatch.setattr(schedules, "run_due", turn)
+    monkeypatch.setattr(work, "close_old_connections", lambda: None)
+    work.Command()._keep_time(stopped)
+    assert len(seen) == beats
 
 
 def test_work_once_leaves_what_is_not_due(connect: Connect, queue: None, simulator: Simulator) -> None:

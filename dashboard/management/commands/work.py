@@ -1,6 +1,7 @@
 """`manage.py work`: the worker. Its one rule: SIGTERM lets the call in flight finish and claims nothing new (U-10)."""
 
 import threading
+import time
 from argparse import ArgumentParser
 from typing import Any
 
@@ -59,17 +60,15 @@ class Command(BaseCommand):
             schedules.say_goodbye()
 
     def _keep_time(self, stopped: threading.Event) -> None:
-        started_at, next_beat = timezone.now(), 0.0
-        waited = 0.0
+        started_at, next_beat = timezone.now(), time.monotonic()
         while not stopped.is_set():
             try:
                 set_facts(None)  # each turn, and the jobs that it queues, under an id of their own
                 close_old_connections()
-                if waited >= next_beat:
+                if (now := time.monotonic()) >= next_beat:
                     schedules.beat(started_at)
-                    next_beat = waited + HEARTBEAT_SECONDS
+                    next_beat = now + HEARTBEAT_SECONDS
                 schedules.run_due()
             except DatabaseError as error:  # a busy database must not end the schedules; the next turn tries again
                 self.stderr.write(f"A schedule failed: {type(error).__name__}")
             stopped.wait(1.0)
-            waited += 1.0
