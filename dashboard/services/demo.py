@@ -116,7 +116,8 @@ class Demo:
             self._wait("simulator", f"{self.simulator_url}/_control/state")
             self._start("worker", [python, manage, "work"], variables)
             bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--workers", "2", "--threads", "4"]
-            served = ["dashboard.wsgi", *bind, "--preload", "--log-level", "warning"]
+            # As in deploy/gunicorn.conf.py: a connection must not be closed under a request.
+            served = ["dashboard.wsgi", *bind, "--keep-alive", "65", "--preload", "--log-level", "warning"]
             self._start("console", [python, "-m", "gunicorn", *served], variables)
             self._wait("console", f"{self.url}/readyz")
             self._connect(prepared.stdout.strip(), variables)

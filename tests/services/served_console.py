@@ -47,6 +47,8 @@ class ServedConsole(BulkConsole):
             str(workers),
             "--threads",
             "4",
+            "--keep-alive",
+            "65",  # longer than a test leaves a session alone, so that no connection is closed under a request
         ]
         with (self.folder / f"web-{port}.log").open("wb") as log:
             web = subprocess.Popen(

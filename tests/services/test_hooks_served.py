@@ -55,7 +55,7 @@ class Served:
         self.port = free_port()
         bind = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--workers", "1", "--threads", "4"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "dashboard.wsgi", *bind, "--log-level", "error"],
+            [sys.executable, "-m", "gunicorn", "dashboard.wsgi", *bind, "--keep-alive", "65", "--log-level", "error"],
             cwd=ROOT,
             env=self.console.environment,
         )
