@@ -4,6 +4,7 @@ The one rule: it is started by the product's own `demo` command, so what is test
 """
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,7 @@ import requests
 from dashboard.services.demo import tied
 
 ROOT = Path(__file__).resolve().parent.parent
+_count = itertools.count(os.getpid())  # so that test runs beside one another rarely meet
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
@@ -46,10 +49,16 @@ def collect_static() -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on just now, from 20,000 to 31,999: the system gives out higher ones by itself, also in the seconds
+    until whoever asked listens. Each process of a test run counts through a thousand of its own, so none is given out twice.
+    """
+    block = int(os.environ.get("PYTEST_XDIST_WORKER", "gw11").removeprefix("gw")) % 12
+    for _ in range(1000):
+        port = 20_000 + 1000 * block + next(_count) % 1000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("somebody listens on each of a thousand ports")
 
 
 def wait_until(what: str, test: Callable[[], Any], *, seconds: float = 60.0, every: float = 0.1) -> Any:
