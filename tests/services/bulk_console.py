@@ -48,33 +48,31 @@ class BulkConsole(FileConsole):
         # Benchmarks run outside of the tests' own settings, which bring these two.
         self.environment = KEYS | self.environment
         self.environment |= {"BATCH_RATE_PER_SECOND": str(rate), "SYNC_INTERVAL_SECONDS": "86400"}
-        self.workers: list[subprocess.Popen[str]] = []
+        self.workers: list[subprocess.Popen[bytes]] = []
         self.prepare()
 
     def close(self) -> None:
         """End what is left of the workers, and the simulator."""
         for worker in self.workers:
             if worker.poll() is None:
-                worker.kill()
-            if worker.stdout is not None and not worker.stdout.closed:
-                worker.communicate()
+                self.kill(worker)
         self.server.stop()
 
     def start_run(self, rows: int) -> str:
         """A checked and confirmed run."""
         return self.run(CREATE, str(rows))
 
-    def start_worker(self) -> subprocess.Popen[str]:
+    def start_worker(self) -> subprocess.Popen[bytes]:
         worker = self.work()
         self.workers.append(worker)
         return worker
 
-    def kill(self, worker: subprocess.Popen[str]) -> None:
+    def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """kill -9, in the middle of whatever it does."""
         worker.send_signal(signal.SIGKILL)
         worker.wait()
 
-    def end(self, worker: subprocess.Popen[str]) -> int:
+    def end(self, worker: subprocess.Popen[bytes]) -> int:
         """SIGTERM; its exit code."""
         worker.send_signal(signal.SIGTERM)
         return worker.wait(40)

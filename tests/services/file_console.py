@@ -81,6 +81,7 @@ class FileConsole:
         self, folder: Path, simulator: SimulatorServer | None = None, *, queue_url: str = "", database_url: str = ""
     ) -> None:
         self.simulator = simulator
+        self.logs = folder
         server = os.environ.get("DATABASE_URL", "")
         if not database_url and server.startswith("postgres"):
             database_url = own_store(server, folder)
@@ -119,16 +120,20 @@ class FileConsole:
         assert process.returncode == 0, err
         return out.strip()
 
-    def work(self, *arguments: str) -> subprocess.Popen[str]:
-        """A real worker."""
-        return subprocess.Popen(
-            [sys.executable, "manage.py", "work", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def work(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A real worker. What it says goes into a file: a pipe that nobody reads would hold it up once it is full."""
+        with (self.logs / "workers.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "manage.py", "work", *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def worker_log(self) -> str:
+        """What the workers wrote."""
+        return (self.logs / "workers.log").read_text()
 
     def prepare(self) -> None:
         """Migrate, connect Ada, fill the mirror, read one contract."""

@@ -23,7 +23,6 @@ class ServedConsole(BulkConsole):
 
     def __init__(self, folder: Path, *, queue_url: str = "", database_url: str = "", **variables: str) -> None:
         super().__init__(folder, rate=20, latency_ms=20, queue_url=queue_url, database_url=database_url)
-        self.folder = folder
         self.webs: list[subprocess.Popen[bytes]] = []
         self.environment |= {
             "CONSOLE_ACCOUNTS": MAIN_ACCOUNT_ID,
@@ -50,7 +49,7 @@ class ServedConsole(BulkConsole):
             "--keep-alive",
             "65",  # longer than a test leaves a session alone, so that no connection is closed under a request
         ]
-        with (self.folder / f"web-{port}.log").open("wb") as log:
+        with (self.logs / f"web-{port}.log").open("wb") as log:
             web = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "dashboard.wsgi", *words, "--log-level", "error"],
                 cwd=ROOT,
@@ -64,7 +63,7 @@ class ServedConsole(BulkConsole):
 
     def web_log(self) -> str:
         """What the web processes wrote."""
-        return "".join(path.read_text() for path in sorted(self.folder.glob("web-*.log")))
+        return "".join(path.read_text() for path in sorted(self.logs.glob("web-*.log")))
 
     def cut_the_power(self) -> None:
         """SIGKILL for everything that is ours."""

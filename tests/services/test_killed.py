@@ -191,6 +191,6 @@ def test_a_worker_that_is_asked_to_end_finishes_its_call_first(console: FileCons
         until(lambda: len(console.posts()) == 1, seconds=90)
     finally:
         worker.send_signal(signal.SIGTERM)
-        worker.communicate(timeout=40)
+        worker.wait(40)
     assert console.operation()["state"] == "confirmed"
     assert worker.returncode == 0

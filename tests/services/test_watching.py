@@ -59,7 +59,7 @@ def test_one_id_leads_from_the_request_through_job_and_call_to_the_page(console:
     number = answer.headers["X-Request-ID"]
     until(lambda: any("/instances/" in entry["path"] for entry in console.server.sim.ledger()), seconds=90)
     console.end(worker)
-    job_log = lines(worker.communicate()[1])
+    job_log = lines(console.worker_log())
     web_log = [line for line in lines(console.web_log()) if line["request_id"] == number]
     [web] = [line for line in web_log if line["event"] == "request"]
     assert (web["method"], web["route"], web["status"]) == ("POST", "workflow-trigger", 302)
