@@ -87,7 +87,7 @@ def test_an_account_is_read_once_by_two_workers_and_to_its_end_after_both_were_k
     """R-10, U-9: the reading is a job like others; kill -9 in the middle of it leaves nothing half."""
     console.change("DELETE FROM dashboard_accountsync")
     console.change("UPDATE dashboard_membership SET synced_at = NULL")
-    console.server.sim.set_faults([{"match": {"path": "/workflow-instances"}, "do": {"latency_ms": 1500}}])
+    console.server.sim.set_faults([{"match": {"path": "/workflow-instances"}, "do": {"latency_ms": 5000}}])
     workers = [console.start_worker() for _ in range(2)]
     until(lambda: lists(console) > 0, seconds=90)
     for worker in workers:

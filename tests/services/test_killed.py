@@ -119,12 +119,12 @@ def test_killed_before_the_result_is_stored_it_is_found_and_not_sent_again(conso
     if not console.is_on_sqlite:
         pytest.skip("holds the one lock that SQLite has for writers")
     path = console.environment["DATABASE_URL"].removeprefix("sqlite:///")
-    console.simulator.sim.set_faults([{"match": {"path": "/actions/trigger"}, "do": {"latency_ms": 1500}}])
+    console.simulator.sim.set_faults([{"match": {"path": "/actions/trigger"}, "do": {"latency_ms": 4000}}])
     sender = console.start(SEND)
     until(lambda: made_at_docusign(console) == 1)
     with sqlite3.connect(path, timeout=20, isolation_level=None) as database:
         database.execute("BEGIN IMMEDIATE")
-        time.sleep(2.5)  # the answer is in the sender's hands now, and nowhere else
+        time.sleep(5)  # the answer is in the sender's hands now, and nowhere else
         assert stored_states(console) == ["sent"]
         sender.send_signal(signal.SIGKILL)
         sender.communicate()
