@@ -1,12 +1,15 @@
 """What people do on the pages, one function a step. The one rule: pages are driven as people see them, by role and name."""
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from maestro_api.simulator import MAIN_ACCOUNT_ID
-from tests.processes import RunningConsole
+from tests.processes import RunningConsole, wait_until
 
 SLOW = 45_000  # what waits for the worker: one turn of the page's own polling, and the machine's bad moments
 INSTANCE_URL = re.compile(r"/instances/[0-9a-f-]{36}/$")
@@ -71,6 +74,27 @@ def send_button(page: Page) -> Locator:
 
 def state_in_title(page: Page) -> Locator:
     return page.locator("h1 .state")
+
+
+def go_by_keys(page: Page, second: str, path: str) -> None:
+    """Press "g" and another key until they lead to this page."""
+
+    def is_there() -> bool:
+        """Two keys within a moment; a machine with much else to do may miss it."""
+        page.keyboard.press("g")
+        page.keyboard.press(second)
+        with suppress(PlaywrightTimeout):
+            page.wait_for_url(f"**{path}", timeout=5_000)
+        return page.url.endswith(path)
+
+    wait_until(f"g and {second} lead to {path}", is_there, seconds=60)
+
+
+def hold_time(page: Page) -> None:
+    """From here on time passes in pages only as the test lets it, however long the machine takes for anything."""
+    now = datetime.now(UTC)
+    page.clock.install(time=now - timedelta(minutes=1))
+    page.clock.pause_at(now)
 
 
 NDA = {

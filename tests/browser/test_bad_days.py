@@ -125,11 +125,14 @@ def test_pages_stay_up_with_their_age_while_docusign_is_down(broken: RunningCons
     page.get_by_label("Reason").fill("On a bad day")
     page.get_by_role("button", name="Cancel 1 instance").click()
     told = page.locator("main").get_by_text("could not be asked for the present state").first
+    # Where enough calls failed meanwhile, nobody asks Docusign for now, and the cancel is refused at once.
+    refused = page.locator("#error-summary").get_by_text("did not answer several times in a row")
     now = page.locator("main").get_by_role("button", name="Cancel now")
-    expect(now.or_(told).first).to_be_visible()
-    with suppress(PlaywrightTimeout):  # on a slow machine the window may be over by now
-        now.click(timeout=3_000)
-    expect(told).to_be_visible(timeout=150_000)
+    expect(now.or_(told).or_(refused).first).to_be_visible()
+    if not refused.is_visible():
+        with suppress(PlaywrightTimeout):  # on a slow machine the window may be over by now
+            now.click(timeout=3_000)
+        expect(told).to_be_visible(timeout=150_000)
     assert [each for each in broken.ledger("POST", "/actions/cancel") if each["status"] == 200] == []
 
 

@@ -1,12 +1,11 @@
 """Keyboard and theme on real pages with real rows."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 from playwright.sync_api import Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.processes import RunningConsole, wait_until
+from tests.browser.steps import go_by_keys
+from tests.processes import RunningConsole
 
 Person = Callable[..., Page]
 
@@ -25,16 +24,7 @@ def test_rows_are_walked_and_opened_by_keyboard(console: RunningConsole, person:
     page.keyboard.press("o")
     expect(page).to_have_url(f"{console.url}{target}")
     page.wait_for_load_state()  # its keys are bound once it is there
-
-    def is_gone() -> bool:
-        """Two keys within a moment; a machine with much else to do may miss it."""
-        page.keyboard.press("g")
-        page.keyboard.press("i")
-        with suppress(PlaywrightTimeout):
-            page.wait_for_url(f"{console.url}/instances/", timeout=5_000)
-        return page.url == f"{console.url}/instances/"
-
-    wait_until("the second key leads to the instances", is_gone, seconds=60)
+    go_by_keys(page, "i", "/instances/")
     page.wait_for_load_state()
     page.keyboard.press("/")
     search = page.get_by_label("Search instances")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Locator, Page, expect
 
 from dashboard.models import Account, Instance, Membership, Role, Workflow
+from tests.browser.steps import hold_time
 from tests.factories import AccountFactory, InstanceFactory, WorkflowFactory, lists, person
 from tests.processes import wait_until
 
@@ -178,7 +179,7 @@ def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen_again(
 ) -> None:
     page, asked = visit(admin), []
     page.on("request", lambda request: asked.append(request.url) if "stamp=" in request.url else None)
-    page.clock.install()
+    hold_time(page)
     page.goto("/instances/")
     page.clock.run_for(2000)
     page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
@@ -192,7 +193,7 @@ def test_a_hidden_tab_asks_nothing_and_asks_at_once_when_it_is_seen_again(
 def test_somebody_who_stopped_updates_gets_none(admin: Membership, nda: Workflow, visit: Visit) -> None:
     page, asked = visit(admin), []
     page.on("request", lambda request: asked.append(request.url) if "stamp=" in request.url else None)
-    page.clock.install()
+    hold_time(page)
     page.goto("/instances/")
     page.keyboard.press("?")
     page.get_by_label("Let pages update by themselves in this browser").uncheck()

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from dashboard.models import Membership, Role
 from tests.browser.conftest import watch
+from tests.browser.steps import go_by_keys, hold_time
 from tests.factories import AccountFactory, person
 from tests.processes import wait_until
 
@@ -101,7 +102,7 @@ def test_a_region_is_asked_for_again_only_while_it_is_not_final(opened: Page) ->
         )
 
     opened.route("**/fake/", answer)
-    opened.clock.install()
+    hold_time(opened)
     opened.goto("/preferences/")
     tick = '<input type="checkbox" name="pick" value="7" checked>'
     add_region(opened, f'<div id="region" data-poll="/fake/" data-poll-seconds="5"><label>{tick}old</label></div>')
@@ -119,7 +120,7 @@ def test_a_region_is_asked_for_again_only_while_it_is_not_final(opened: Page) ->
 def test_a_region_waits_while_somebody_types_in_it(opened: Page) -> None:
     asked: list[str] = []
     opened.route("**/fake/", lambda route: (asked.append(route.request.url), route.fulfill(status=204))[-1])
-    opened.clock.install()
+    hold_time(opened)
     opened.goto("/preferences/")
     add_region(opened, '<div id="region" data-poll="/fake/" data-poll-seconds="5"><input id="typed" type="text"></div>')
     opened.locator("#typed").focus()
@@ -212,6 +213,5 @@ def test_shortcuts_lead_about_and_can_be_switched_off(opened: Page) -> None:
     opened.locator("[data-open-dialog=keys]").click()
     keys.get_by_label("Use these shortcuts in this browser").check()
     opened.keyboard.press("Escape")
-    opened.keyboard.press("g")
-    opened.keyboard.press("w")
-    opened.wait_for_url("**/workflows/")
+    go_by_keys(opened, "w", "/workflows/")
+    assert opened.url.endswith("/workflows/")
