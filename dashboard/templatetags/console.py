@@ -51,8 +51,10 @@ Parts
 Regions (static/js/live.js; rows.js where there is a list): the root of a fragment, with an id that equals the file name
     data-poll="url" data-poll-seconds="20"  asked for while the tab is visible, with the header X-Poll: 1. The answer is
                                             the region again, or 204 when nothing moved. Ticks, focus and open
-                                            <details id> survive; a region waits while a menu in it is open or somebody
-                                            types in it. Leave data-poll out, or add data-poll-final, when all is settled
+                                            <details id> survive, and so does [data-carried], which a person asked for,
+                                            where the answer has a part of the same id; a region waits while a menu in it
+                                            is open or somebody types in it. Leave data-poll out, or add data-poll-final,
+                                            when all is settled
     data-reload-on="instanceChanged workflowChanged" data-url="url"
                                             reloaded at once on these events; without data-url the page's own address
     Answers may carry HX-Trigger events: closeDialog, toast {"toasts": [{"level", "text", "url"}]}, and any named above.

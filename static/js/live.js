@@ -4,7 +4,6 @@
 {
   const SLOWEST = 300;
   const states = new WeakMap();
-  const outdated = new WeakSet(); // regions that are to show a deed which the poll under way may not know of yet
   const isStopped = () => document.cookie.split("; ").includes("live=off");
 
   // What a person is in the middle of must survive: then the region waits for its next turn.
@@ -24,7 +23,7 @@
   }
 
   function restore(region, { ticks, open, carried, focus }) {
-    for (const part of carried) if (!part.isConnected) document.getElementById(part.id)?.replaceWith(part);
+    for (const part of carried) if (!part.isConnected) region.querySelector(`#${CSS.escape(part.id)}`)?.replaceWith(part);
     const wanted = new Set(ticks);
     for (const box of region.querySelectorAll("input[type=checkbox]")) {
       if (!box.name || box.checked || !wanted.has([box.name, box.value].join("\n"))) continue;
@@ -43,14 +42,30 @@
 
   window.regionMemory = { keep, restore }; // rows.js swaps a part of a region itself
 
-  async function load(region, url, headers) {
-    const kept = keep(region);
-    try {
-      await htmx.ajax("GET", url, { source: region, target: region, swap: "outerHTML", headers });
-    } catch { /* counted in htmx:afterRequest, which also comes when nothing answered */ }
-    const fresh = region.isConnected ? null : document.getElementById(region.id);
-    if (fresh) restore(fresh, kept);
-  }
+  const load = (region, url, headers) => (
+    htmx.ajax("GET", url, { source: region, target: region, swap: "outerHTML", headers }).catch(() => {}) // counted below
+  );
+
+  // Between question and answer a person may do something. What they are in the middle of makes a poll wait for its next turn;
+  // what they have done is in the reload that waits behind the answer, which would take the region that it is for.
+  const underWay = new WeakSet();
+  const outdated = new WeakSet();
+  const memory = new WeakMap();
+  document.addEventListener("htmx:beforeSend", ({ detail }) => underWay.add(detail.requestConfig.elt));
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { elt, verb, headers } = detail.requestConfig;
+    if (verb !== "get" || elt !== detail.target || !elt.matches("[data-poll], [data-reload-on]")) return;
+    if (outdated.has(elt) || (headers["X-Poll"] && isInUse(elt))) detail.shouldSwap = false;
+    else memory.set(elt, keep(elt));
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const region = detail.requestConfig?.elt;
+    underWay.delete(region);
+    outdated.delete(region);
+    const fresh = memory.has(region) && !region.isConnected && document.getElementById(region.id);
+    if (fresh) restore(fresh, memory.get(region));
+    memory.delete(region);
+  });
 
   // Polling
   const seconds = (region) => Math.max(5, Number(region.dataset.pollSeconds) || 20);
@@ -58,24 +73,14 @@
     if (document.hidden || isStopped()) return;
     for (const region of document.querySelectorAll("[data-poll]:not([data-poll-final])")) {
       const state = states.get(region);
-      if (!state) states.set(region, { due: Date.now() + seconds(region) * 1000, failures: 0, sent: false });
-      else if (Date.now() >= state.due && !state.sent && !isInUse(region)) {
-        state.sent = true;
-        load(region, region.dataset.poll, { "X-Poll": "1" });
-      }
+      if (!state) states.set(region, { due: Date.now() + seconds(region) * 1000, failures: 0 });
+      else if (Date.now() >= state.due && !underWay.has(region) && !isInUse(region)) load(region, region.dataset.poll, { "X-Poll": "1" });
     }
   }
-  // Between question and answer a person may have begun something, or done it: then the answer to the next turn is shown.
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const { elt, headers } = detail.requestConfig;
-    if (headers["X-Poll"] && (outdated.has(elt) || isInUse(elt))) detail.shouldSwap = false;
-  });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     const region = detail.requestConfig?.elt;
-    outdated.delete(region);
     const state = region && states.get(region);
     if (!state) return;
-    state.sent = false;
     state.failures = detail.successful ? 0 : state.failures + 1;
     state.due = Date.now() + Math.min(SLOWEST, seconds(region) * 2 ** state.failures) * 1000;
   });
@@ -101,7 +106,7 @@
         const own = `[data-reload-on~="${CSS.escape(name)}"]`;
         for (const region of document.querySelectorAll(own)) {
           if (region.parentElement.closest(own)) continue;
-          if (states.get(region)?.sent) outdated.add(region); // or its answer would take the region that the reload waits for
+          if (underWay.has(region)) outdated.add(region);
           load(region, region.dataset.url ?? region.dataset.poll ?? location.pathname + location.search, {});
         }
       });

@@ -146,6 +146,10 @@ def fulfill(route: Route, body: str) -> None:
     route.fulfill(content_type="text/html", body=body)
 
 
+def reveal(page: Page) -> None:
+    page.locator("#_link").evaluate("part => { part.textContent = 'the link'; part.dataset.carried = ''; }")
+
+
 def test_an_answer_that_comes_when_somebody_has_begun_to_type_waits_for_the_next_turn(opened: Page) -> None:
     poll = polled(
         opened, '<div id="region" data-poll="/fake/" data-poll-seconds="5"><input id="typed" type="text"></div>'
@@ -158,14 +162,35 @@ def test_an_answer_that_comes_when_somebody_has_begun_to_type_waits_for_the_next
 
 
 def test_a_deed_while_a_poll_is_under_way_is_shown_though_the_poll_knows_nothing_of_it(opened: Page) -> None:
-    opened.route("**/own/", lambda route: fulfill(route, '<p id="region">after the deed</p>'))
+    asked: list[Route] = []
+    opened.route("**/own/", lambda route: asked.append(route))
     attributes = (
         'id="region" data-poll="/fake/" data-poll-seconds="5" data-reload-on="instanceChanged" data-url="/own/"'
     )
-    poll = polled(opened, f"<p {attributes}>before the deed</p>")
+    parts = '<details id="more"><summary>More</summary></details> <b id="_link">Reveal</b>'
+    poll = polled(opened, f"<div {attributes}>before the deeds {parts}</div>")
     opened.evaluate("document.dispatchEvent(new CustomEvent('instanceChanged'))")
-    fulfill(poll, f"<p {attributes}>before the deed</p>")
-    expect(opened.locator("#region")).to_have_text("after the deed")
+    fulfill(poll, f"<div {attributes}>before the deeds {parts}</div>")
+    wait_until("the region is loaded for the first deed", lambda: opened.evaluate("true") and len(asked) == 1)
+    opened.locator("#more summary").click()
+    reveal(opened)
+    opened.evaluate("document.dispatchEvent(new CustomEvent('instanceChanged'))")  # another deed
+    fulfill(asked[0], f"<div {attributes}>after the first deed {parts}</div>")
+    wait_until("the region is loaded for the second deed", lambda: opened.evaluate("true") and len(asked) == 2)
+    expect(opened.locator("#region")).to_contain_text("before the deeds")
+    fulfill(asked[1], f"<div {attributes}>after both deeds {parts}</div>")
+    expect(opened.locator("#region")).to_contain_text("after both deeds")
+    expect(opened.locator("#_link")).to_have_text("the link")
+    expect(opened.locator("#more")).to_have_attribute("open", "")
+
+
+def test_a_tick_that_was_taken_away_while_a_poll_was_under_way_stays_away(opened: Page) -> None:
+    region = '<div id="region" data-poll="/fake/" data-poll-seconds="5">{}<input type="checkbox" name="pick" value="7" {}></div>'
+    poll = polled(opened, region.format("old", "checked"))
+    opened.locator("#region input").uncheck()
+    fulfill(poll, region.format("new", ""))
+    expect(opened.locator("#region")).to_have_text("new")
+    expect(opened.locator("#region input")).not_to_be_checked()
 
 
 @pytest.mark.parametrize(
@@ -176,9 +201,9 @@ def test_a_deed_while_a_poll_is_under_way_is_shown_though_the_poll_knows_nothing
 def test_what_was_revealed_stays_as_long_as_the_page_offers_it(opened: Page, part: str, shown: str) -> None:
     """O-16: each reveal is recorded, so nobody is made to do it again by a page that brings itself up to date."""
     poll = polled(
-        opened,
-        '<div id="region" data-poll="/fake/" data-poll-seconds="5">old <b id="_link" data-carried>the link</b></div>',
+        opened, '<div id="region" data-poll="/fake/" data-poll-seconds="5">old <b id="_link">Reveal</b></div>'
     )
+    reveal(opened)
     fulfill(poll, f'<div id="region" data-poll-final>fresh {part}</div>')
     expect(opened.locator("#region")).to_have_text(shown)
 
