@@ -57,12 +57,13 @@ class Erased:
 def erase_person(user: User) -> Erased:
     """Leave a tombstone: the deeds stay, nobody can tell any more from here who did them, except from the audit."""
     with transaction.atomic():
-        accounts = Account.objects.filter(memberships__user=user).order_by("pk")
+        accounts = list(Account.objects.filter(memberships__user=user).order_by("pk"))
         for account in accounts:
-            lock_mirror(account.pk)  # so that no run of theirs begins meanwhile
+            lock_mirror(account.pk)
+        # In the order of a disconnection. What names the person is then stored already, and seen, or waits for the tombstone.
+        list(Connection.objects.select_for_update().filter(user=user))
+        User.objects.select_for_update().get(pk=user.pk)
         _refuse_while_at_work(user)
-        for account in accounts:
-            audit.record("person.erased", actor=None, account=account, detail={"user": str(user.pk)})
         browser_sessions.end_all(user)
         rows = Instance.objects.filter(url_owner=user).update(sealed_url="", url_owner=None)
         for found in (
@@ -84,6 +85,8 @@ def erase_person(user: User) -> Erased:
             is_active=False,
             session_epoch=F("session_epoch") + 1,
         )
+        for account in accounts:
+            audit.record("person.erased", actor=None, account=account, detail={"user": str(user.pk)})
     return Erased(rows + 1, is_barred=user.memberships.exists())
 
 
