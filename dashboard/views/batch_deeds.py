@@ -53,7 +53,7 @@ def resume(request: PersonRequest, batch_id: str) -> HttpResponse:
 @require_POST
 def undo(request: PersonRequest, batch_id: str) -> HttpResponse:
     """End it before anything was sent."""
-    return _done(request, batch_id, batches.undo)
+    return _done(request, batch_id, batches.undo, "Undone before anything of it was sent.")
 
 
 @requires("batch.run")
@@ -63,9 +63,9 @@ def now(request: PersonRequest, batch_id: str) -> HttpResponse:
     return _done(request, batch_id, batches.start_now, "The run begins now.")
 
 
-def _done(request: PersonRequest, batch_id: str, act: Callable[..., Batch], said: str = "") -> HttpResponse:
+def _done(request: PersonRequest, batch_id: str, act: Callable[..., Batch], said: str) -> HttpResponse:
     batch = act(found(request, batch_id), membership=request.membership)
-    messages.success(request, said or batch.message)
+    messages.success(request, said)
     return htmx.done(request, reverse("batch", args=[batch.pk]), EVENT)
 
 

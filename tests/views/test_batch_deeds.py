@@ -153,7 +153,7 @@ def test_the_undo_counts_down_and_ends_the_run_before_anything_was_sent(
     assert reverse("batch-undo", args=[batch.pk]) in said
     assert "Stop…" not in said
     undone = visitor.post(page_of(batch, "batch-undo"), follow=True)
-    assert "undone before anything was sent." in undone.content.decode()
+    assert "Undone before anything of it was sent." in undone.content.decode()
     batch.refresh_from_db()
     assert batch.state == "done"
     assert batch.items.filter(state="not_sent").count() == 2
