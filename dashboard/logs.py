@@ -5,6 +5,7 @@ The one rule: line breaks and control characters never pass, and neither do code
 
 import logging
 import re
+import time
 
 import structlog
 
@@ -16,6 +17,10 @@ NAMES = "access_token|refresh_token|code_verifier|client_secret|code|state|mtid|
 IN_PAIR = re.compile(rf"(?i)(\b|%3F|%26)({NAMES})(=|%3D|\"?'?:\s*[\"'])[^\s&\"'<>,;]+")
 IN_HEADER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 JSON_WEB_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]+)*")
+
+
+QUEUE_AWAY = ("Error reading from queue", "Error reading schedule.")  # as Huey's worker says it
+TOLD_AGAIN_SECONDS = 60.0
 
 
 def redacted(text: str) -> str:
@@ -38,6 +43,24 @@ def _hide_secrets(logger: object, name: str, event: structlog.typing.EventDict) 
         elif not isinstance(value, int | float | bool | None):
             event[key] = redacted(str(value))
     return event
+
+
+class QueueAway(logging.Filter):
+    """While the queue is away each thread of a worker says so each second, with a traceback: one line a minute tells as much."""
+
+    _told_at = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written; of the error only its name is kept."""
+        if record.msg not in QUEUE_AWAY:
+            return True
+        now = time.monotonic()
+        if now - self._told_at < TOLD_AGAIN_SECONDS:
+            return False
+        self._told_at = now
+        record.error = type(record.exc_info[1]).__name__ if record.exc_info else ""
+        record.exc_info = None
+        return True
 
 
 def formatter() -> logging.Formatter:

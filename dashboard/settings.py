@@ -245,7 +245,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "dashboard.logs.formatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"queue_away": {"()": "dashboard.logs.QueueAway"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["queue_away"]}},
     # urllib3 writes query strings at DEBUG, and these hold codes and tokens.
     # The audit's head belongs into the log at any LOG_LEVEL.
     "loggers": {"urllib3": {"level": "INFO"}, "dashboard.services.audit_anchors": {"level": "INFO"}},

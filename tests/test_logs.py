@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from dashboard import logs
@@ -49,6 +50,27 @@ def test_a_traceback_holds_no_secret() -> None:
     line = written(record)
     assert "ValueError" in line
     assert "CANARY" not in line
+
+
+def test_a_queue_that_is_away_is_told_once_a_minute_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread of a worker would say so each second, with a traceback."""
+    passes = logs.QueueAway().filter
+
+    def told(at: float) -> list[str]:
+        monkeypatch.setattr(logs.time, "monotonic", lambda: at)
+        records = [
+            made(message) for message in ("Error reading from queue", "Error reading schedule.", "Another error")
+        ]
+        for record in records:
+            error = ConnectionError("redis://:CANARY@host")
+            record.exc_info = (type(error), error, None)
+        return [written(record) for record in records if passes(record)]
+
+    queue, other = told(1000)
+    assert (json.loads(queue)["error"], "CANARY" in queue, "Another error" in other) == ("ConnectionError", False, True)
+    assert [json.loads(line)["event"] for line in told(1059)] == ["Another error"]
+    assert [json.loads(line)["event"] for line in told(1061)] == ["Error reading from queue", "Another error"]
+    assert settings.LOGGING["handlers"]["console"]["filters"] == ["queue_away"]
 
 
 @pytest.mark.parametrize("text", ["2026 ok\n2026 admin signed in", "a\r\nb", "\x1b[31mred", "a\u2028b", "a\x00b"])

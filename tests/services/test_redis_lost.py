@@ -62,6 +62,7 @@ def test_redis_killed_and_back_empty_sends_nothing_twice_and_shows_nobody_a_stra
     console.finish(seconds=90, is_hurried=True)
     assert console.made() == (ROWS, 0)
     assert console.states() == {"confirmed": ROWS}
+    assert console.worker_log().count("Error reading") == 1, "the queue's absence is told in one line"
 
 
 def test_a_session_in_redis_ends_with_its_sign_off_and_answers_polls_while_it_lasts(console: ServedConsole) -> None:
