@@ -1,7 +1,9 @@
 """A person whose mirror is filled, a workflow that can be triggered, and a way to trigger it."""
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,8 +86,9 @@ def posts(simulator: Simulator) -> Callable[[], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def worker(ada: Membership, settings: Any) -> Iterator[Worker]:
-    """A worker in a minute of its own, far from the turn of an hour."""
+def worker(ada: Membership, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker in a minute of its own, far from the turn of an hour; its slices, too, are as long as its own clock says."""
+    monkeypatch.setattr(batch_runs, "time", SimpleNamespace(monotonic=time.time))
     settings.BATCH_RATE_PER_SECOND = 5
     Account.objects.filter(pk=ada.account_id).update(resend_allowed=True)
     flag = batch_runs.Ending.flag
