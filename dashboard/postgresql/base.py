@@ -13,7 +13,9 @@ from psycopg.pq import TransactionStatus
 
 HANGS_ON_VALUES = (" ORDER BY ", " LIKE ", "COUNT(")  # how many rows there are decides the way to them
 OF_ONE_INSTANCE = '"instance_id" = %s'  # that is few rows in any order
-MOST_PARAMETERS = 65_535  # that the protocol takes beside a statement; where there are more, they become part of it
+MOST_PARAMETERS = 65_535  # that the protocol takes beside a statement
+# Others, such as CREATE DATABASE and SET, take none.
+TAKES_PARAMETERS = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "EXPLAIN")
 
 
 class Cursor(base.ServerBindingCursor):
@@ -24,9 +26,14 @@ class Cursor(base.ServerBindingCursor):
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         if not params or not isinstance(query, str) or _hangs_on_values(query):
             options["prepare"] = False
-        if params and len(params) > MOST_PARAMETERS:
+        if params and not _takes(query, params):
             query, params = ClientCursor(self.connection).mogrify(query, params), None
         return super().execute(query, params, **options)  # type: ignore[misc]  # django-stubs do not say that it is psycopg's Cursor
+
+
+def _takes(query: Any, params: Any) -> bool:
+    """Whether the values may go beside the statement; otherwise they become part of it."""
+    return len(params) <= MOST_PARAMETERS and str(query).lstrip(" \n(")[:8].upper().startswith(TAKES_PARAMETERS)
 
 
 def _hangs_on_values(query: str) -> bool:

@@ -30,6 +30,7 @@ from dashboard.services.archives import BackupFailed
 from dashboard.services.other_database import working_on
 
 MAINTENANCE = "postgres"
+MAY_NOT = "42501"  # PostgreSQL's number for a missing right
 LONGEST_NAME = 63
 READ_BYTES = 1 << 20
 PATIENCE_SECONDS = 2  # a session that was closed just now, such as our own, is listed for a moment
@@ -165,7 +166,9 @@ def beside() -> Iterator[PostgresPlace]:
                 [collate, kind],
             )
     except ProgrammingError as error:
-        raise BackupFailed("The console's role may not create a database beside; give it CREATEDB.") from error
+        if getattr(error.__cause__, "sqlstate", "") == MAY_NOT:
+            raise BackupFailed("The console's role may not create a database beside; give it CREATEDB.") from error
+        raise
     place = PostgresPlace(name)
     try:
         yield place

@@ -106,6 +106,7 @@ def running(tmp_path: Path) -> Iterator[BulkConsole]:
     made.close()
 
 
+@pytest.mark.engines
 def test_restored_in_the_middle_of_a_bulk_run_nothing_goes_until_a_person_resumes(
     running: BulkConsole, folder: Path
 ) -> None:

@@ -104,6 +104,14 @@ def test_no_session_may_hold_the_others_up_and_a_commit_is_on_disk(name: str, va
     assert at_once(1, show) == [(value,)]
 
 
+def test_a_statement_that_takes_no_parameters_gets_its_values_as_text() -> None:
+    """Such as CREATE DATABASE, with which a backup is proven."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(" set local application_name to %s", ["it's a test"])
+        cursor.execute("SHOW application_name")
+        assert cursor.fetchone() == ("it's a test",)
+
+
 def test_what_is_asked_again_and_again_is_prepared_unless_its_plan_hangs_on_the_values(account: Account) -> None:
     """An order by a rare state is planned for that state, not for any."""
     for _ in range(5):
