@@ -84,6 +84,8 @@ def sends_nothing(console: BulkConsole) -> bool:
 
 def test_on_a_full_disk_nothing_is_sent_and_pages_are_read_and_with_room_it_goes_on(small_disk: Path) -> None:
     """A-2, D-3: what cannot be written down first is not sent."""
+    if os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        pytest.skip("fills the disk of a file; a server has a disk of its own")
     console = ServedConsole(small_disk)
     console.logs = small_disk.parent  # what a worker says goes to the system's journal, not to its own disk
     try:
