@@ -32,7 +32,8 @@ from dashboard.services.other_database import working_on
 MAINTENANCE = "postgres"
 MAY_NOT = "42501"  # PostgreSQL's number for a missing right
 LONGEST_NAME = 63
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
+REST = 3.0  # times as long as a piece took: where the cores are few they belong to people's pages meanwhile
 PATIENCE_SECONDS = 2  # a session that was closed just now, such as our own, is listed for a moment
 FOLDERS = Path("/usr/lib/postgresql")
 IN_USE = "The database is in use. Stop the console and the worker first."
@@ -145,8 +146,11 @@ def _dump(exported: str) -> Iterator[bytes]:
         )
         assert process.stdout is not None  # noqa: S101  # it was started with a pipe
         try:
+            began = time.monotonic()
             while data := process.stdout.read(READ_BYTES):
                 yield data
+                time.sleep(min(REST * (time.monotonic() - began), 1.0))
+                began = time.monotonic()
         finally:
             process.stdout.close()
             process.wait()
